@@ -4,6 +4,7 @@ import type { Handler, LaneName } from './call';
 import { answers } from './handlers/answers';
 import { attribute } from './handlers/attribute';
 import { audit } from './handlers/audit';
+import { chosenRows } from './handlers/chosen-rows';
 import { compare } from './handlers/compare';
 import { doctor } from './handlers/doctor';
 import { evaluate } from './handlers/evaluate';
@@ -38,6 +39,7 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   closeModel: reading(closeModel),
   preview: reading(preview),
   attribute: reading(attribute),
+  chosenRows: atOnce(chosenRows),
   tokenGates: reading(tokenGates),
   resolveRecipe: atOnce(resolveWrittenRecipe),
   planRun: reading(planRun),

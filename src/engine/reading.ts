@@ -9,6 +9,8 @@ import type { OpenedModel } from './opened-models';
 export interface ReadSet {
   /** Every row, those without a target too. */
   readonly rows: readonly Row[];
+  /** Which source each row came from. */
+  readonly sourceOf: ReadonlyMap<Row, number>;
   readonly made: Sequences;
 }
 
@@ -19,8 +21,13 @@ export async function readSet(
   how: Reading & Scoring,
   signal: AbortSignal,
 ): Promise<ReadSet> {
-  const rows = unwrap(await readAllRows(sources));
+  const sourceOf = unwrap(await readAllRows(sources));
+  const rows = [...sourceOf.keys()];
   const { vocabSize, maxPositions } = model.shape;
   const { maxLength, documentStart, chat, options } = how;
-  return { rows, made: unwrap(await toSequences(rows, { tokenizer, purpose, maxLength, documentStart, chat, options, vocabSize, maxPositions, signal })) };
+  return {
+    rows,
+    sourceOf,
+    made: unwrap(await toSequences(rows, { tokenizer, purpose, maxLength, documentStart, chat, options, vocabSize, maxPositions, signal })),
+  };
 }

@@ -85,7 +85,13 @@ export interface DataPreview {
     readonly examples: readonly { readonly id: string; readonly line: number; readonly text: string; readonly tokens: number }[];
   }[];
   /** Rows of the first set that nearly equal a row of the second (word overlap of 0.8 or more). */
-  readonly nearDuplicates: readonly { readonly forget: string; readonly retain: string; readonly similarity: number; readonly text: string }[];
+  readonly nearDuplicates: readonly {
+    readonly forget: string;
+    readonly retain: string;
+    readonly similarity: number;
+    readonly text: string;
+    readonly retainText: string;
+  }[];
 }
 
 /** Attribution with what the heatmap and the prompt list need besides the record. */
@@ -95,7 +101,8 @@ export interface AttributionResult {
   /** Per sequence affinity `[Z, layers, E]` and slots `[Z, layers, E]`, so that ticking a prompt re-aggregates without a pass. */
   readonly affinity: Float32Array;
   readonly slots: Float32Array;
-  readonly sequences: readonly { readonly id: string; readonly line: number; readonly text: string; readonly tokens: number }[];
+  /** `source` is the index into the request's prompts. */
+  readonly sequences: readonly { readonly id: string; readonly source: number; readonly line: number; readonly text: string; readonly tokens: number }[];
   readonly seconds: number;
 }
 
@@ -107,6 +114,8 @@ export interface TokenGates {
   /** `[layers, T, K]`, largest first. */
   readonly experts: Int32Array;
   readonly gates: Float32Array;
+  /** Router scores of the same experts, before renormalising and scaling: their mean over the tokens is the sequence's affinity. */
+  readonly scores: Float32Array;
 }
 
 export interface RunPlan {
@@ -116,6 +125,14 @@ export interface RunPlan {
   readonly forgetRows: number;
   readonly retainRows: number;
   readonly memory: PhasePlan;
+  /** What the peak is made of, in bytes: the process as it is, weights, activations, kept streams and outputs, trained copies. */
+  readonly memoryParts: Readonly<Record<'process' | 'weights' | 'activations' | 'cache' | 'optimizer', number>>;
+  /** What the machine could give this process, where the system says so truthfully; null else. */
+  readonly availableBytes: number | null;
+  /** What the run folder will hold besides text: saved state and patch; and what its disk has free. */
+  readonly disk: { readonly bytes: number; readonly free: number | null };
+  /** Changes of the recipe that need less memory, with the peak then: largest effect for the least change first. */
+  readonly waysOut: readonly { readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number }; readonly peakBytes: number }[];
   /** What will be measured, and what can't be and why, as sentences. */
   readonly measured: readonly string[];
   readonly notMeasured: readonly string[];
@@ -239,7 +256,21 @@ export interface EngineRequests {
   ];
   openModel: [{ readonly path: string }, ModelInfo];
   closeModel: [{ readonly path: string }, null];
-  preview: [{ readonly model: string; readonly forget?: readonly DataSource[]; readonly retain?: readonly DataSource[] } & Reading, DataPreview];
+  /** `others` are counted as they are measured, under their own names. */
+  preview: [
+    {
+      readonly model: string;
+      readonly forget?: readonly DataSource[];
+      readonly retain?: readonly DataSource[];
+      readonly others?: readonly { readonly name: string; readonly data: readonly DataSource[] }[];
+    } & Reading,
+    DataPreview,
+  ];
+  /** The rows at these lines of the sources as JSON Lines, ids kept: what a run on some of the prompts reads. */
+  chosenRows: [
+    { readonly sources: readonly DataSource[]; readonly rows: readonly { readonly source: number; readonly line: number }[] },
+    { readonly text: string },
+  ];
   attribute: [
     { readonly model: string; readonly prompts: readonly DataSource[]; readonly against?: readonly DataSource[]; readonly seed?: number } & Reading & Variant,
     AttributionResult,
@@ -302,7 +333,8 @@ export interface RunFolder {
 export interface EngineEvents {
   progress: { readonly request: string; readonly phase: string; readonly done: number; readonly total: number; readonly unit: string };
   runStarted: { readonly folder: string; readonly record: RunRecord };
-  step: { readonly run: string; readonly record: StepRecord };
+  /** `memoryBytes`: the process, resident. */
+  step: { readonly run: string; readonly record: StepRecord; readonly memoryBytes: number };
   check: { readonly run: string; readonly record: CheckRecord };
   log: { readonly level: 'info' | 'warn' | 'error'; readonly message: string };
 }

@@ -22,6 +22,7 @@ const requests: Readonly<Record<RequestName, true>> = {
   closeModel: true,
   preview: true,
   attribute: true,
+  chosenRows: true,
   tokenGates: true,
   resolveRecipe: true,
   planRun: true,

@@ -18,31 +18,27 @@ export interface PreviewSet {
 const EXAMPLES = 5;
 const SHOWN = 200;
 
-/** Counts and first rows of each set; near-duplicates are those of the first set in the second. Fault: cancelled. */
+/** Counts and first rows of each set; near-duplicates are those of the set "forget" in the set "retain". Fault: cancelled. */
 export async function previewOf(sets: readonly PreviewSet[], tokenizer: Tokenizer | null, signal?: AbortSignal): Promise<Result<DataPreview>> {
-  const [forget, retain] = sets.map((set) => set.rows);
+  const [forget, retain] = ['forget', 'retain'].map((name) => sets.find((set) => set.name === name)?.rows);
   try {
-    const pairs =
-      forget === undefined || retain === undefined
-        ? []
-        : await nearDuplicates(
-            forget.map((row) => row.text),
-            retain.map((row) => row.text),
-            signal,
-          );
-    return ok({
-      sets: sets.map((set) => countsOf(set, tokenizer)),
-      nearDuplicates: pairs.map(({ left, right, similarity }) => ({
-        forget: forget[left].id,
-        retain: retain[right].id,
-        similarity,
-        text: excerpt(forget[left].text),
-      })),
-    });
+    return ok({ sets: sets.map((set) => countsOf(set, tokenizer)), nearDuplicates: forget && retain ? await pairsOf(forget, retain, signal) : [] });
   } catch (error) {
     if (error instanceof FaultError) return { ok: false, fault: error.fault };
     throw error;
   }
+}
+
+async function pairsOf(forget: readonly Row[], retain: readonly Row[], signal?: AbortSignal): Promise<DataPreview['nearDuplicates']> {
+  const texts = (rows: readonly Row[]) => rows.map((row) => row.text);
+  const pairs = await nearDuplicates(texts(forget), texts(retain), signal);
+  return pairs.map(({ left, right, similarity }) => ({
+    forget: forget[left].id,
+    retain: retain[right].id,
+    similarity,
+    text: excerpt(forget[left].text),
+    retainText: excerpt(retain[right].text),
+  }));
 }
 
 const countsOf = ({ name, rows, made }: PreviewSet, tokenizer: Tokenizer | null): DataPreview['sets'][number] => ({

@@ -10,13 +10,13 @@ import { readParagraphs } from './formats/paragraphs';
 import { rowKinds } from './kinds/kinds';
 import type { Row } from './row-kind';
 
-/** Rows of several sources, in order. */
-export async function readAllRows(sources: readonly (DataSource | string)[]): Promise<Result<Row[]>> {
-  const rows: Row[] = [];
-  for (const source of sources) {
+/** Rows of several sources, in order, each with the index of its source. */
+export async function readAllRows(sources: readonly (DataSource | string)[]): Promise<Result<ReadonlyMap<Row, number>>> {
+  const rows = new Map<Row, number>();
+  for (const [index, source] of sources.entries()) {
     const read = await readRows(source);
     if (!read.ok) return read;
-    for (const row of read.value) rows.push(row);
+    for (const row of read.value) rows.set(row, index);
   }
   return ok(rows);
 }
@@ -24,14 +24,24 @@ export async function readAllRows(sources: readonly (DataSource | string)[]): Pr
 /** Rows of a file, or of text selected in an editor. A file without rows is a fault, so is a row of no known kind. */
 export async function readRows(source: DataSource | string): Promise<Result<Row[]>> {
   const from: DataSource = typeof source === 'string' ? { kind: 'file', path: source } : source;
+  const raw = await readRawRows(from);
+  if (!raw.ok) return raw;
+  return settled(from, async () => {
+    if (raw.value.length > 0) return ok(raw.value.map(recognise));
+    const what = from.kind === 'file' ? `${from.path} has no rows: it is empty` : `The selection in ${from.origin} is empty`;
+    return fail('bad-data', `${what}.`, 'Give at least one row of text, questions or input_ids.');
+  });
+}
+
+/** Rows as they lie in the source, of whatever kind. */
+export const readRawRows = (from: DataSource): Promise<Result<readonly RawRow[]>> =>
+  settled(from, async () => ok(from.kind === 'file' ? await readFile(from.path) : readSelection(from.text, from.origin, from.line)));
+
+/** A fault thrown while reading `from` as a Result. */
+async function settled<T>(from: DataSource, read: () => Promise<Result<T>>): Promise<Result<T>> {
   const name = from.kind === 'file' ? from.path : from.origin;
   try {
-    const raw = from.kind === 'file' ? await readFile(from.path) : readSelection(from.text, from.origin, from.line);
-    if (raw.length === 0) {
-      const what = from.kind === 'file' ? `${name} has no rows: it is empty` : `The selection in ${name} is empty`;
-      return fail('bad-data', `${what}.`, 'Give at least one row of text, questions or input_ids.');
-    }
-    return ok(raw.map(recognise));
+    return await read();
   } catch (error) {
     if (error instanceof FaultError) return { ok: false, fault: error.fault };
     return fail('bad-file', `${name} can't be read as data: ${error instanceof Error ? error.message : error}.`);

@@ -89,6 +89,13 @@ describe('session', () => {
       const wanted = Array.from(own, (e, slot) => expected[Math.floor(slot / K) * E + e]);
       expect(maxDifference(gates.gates.subarray(l * ids.length * K, (l + 1) * ids.length * K), wanted)).to.be.at.most(1e-5);
     });
+    const { affinity } = await ask('attribute', { model: folder, prompts: file(files.forget) });
+    const width = gates.layers.length * E;
+    const sums = new Float64Array(width);
+    gates.scores.forEach((score, at) => {
+      sums[Math.floor(at / (ids.length * K)) * E + gates.experts[at]] += score / ids.length;
+    });
+    expect(maxDifference(sums, affinity.subarray(width, 2 * width)), 'the mean of the scores is the affinity').to.be.at.most(1e-6);
     const missing = await result('tokenGates', { model: folder, source: file(files.forget)[0], id: 'nobody' });
     expect(missing.ok).to.equal(false);
   });

@@ -36,7 +36,9 @@ describe('preview', () => {
       [3, 'ab'],
       [5, 'word word word word wor'],
     ]);
-    expect(preview.nearDuplicates).to.deep.equal([{ forget: '0', retain: '0', similarity: 1, text: 'Tabun is a nerve agent.' }]);
+    expect(preview.nearDuplicates).to.deep.equal([
+      { forget: '0', retain: '0', similarity: 1, text: 'Tabun is a nerve agent.', retainText: 'tabun is a nerve agent' },
+    ]);
     expect(unwrap(await previewOf([forget.set], null)).nearDuplicates).to.deep.equal([]);
   });
 });

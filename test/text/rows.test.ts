@@ -120,7 +120,9 @@ describe('data rows', () => {
   });
 
   it('of several sources come in order', async () => {
-    const rows = unwrap(await readAllRows([fileWith('1.txt', 'a\n\nb'), { kind: 'text', text: 'c', origin: 'x', line: 1 }]));
+    const found = unwrap(await readAllRows([fileWith('1.txt', 'a\n\nb'), { kind: 'text', text: 'c', origin: 'x', line: 1 }]));
+    expect([...found.values()]).to.deep.equal([0, 0, 1]);
+    const rows = [...found.keys()];
     expect(rows.map((row) => row.text)).to.deep.equal(['a', 'b', 'c']);
     expect((await readAllRows([fileWith('1.txt', 'a'), path.join(folder, 'missing.jsonl')])).ok).to.equal(false);
   });

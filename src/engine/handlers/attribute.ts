@@ -58,6 +58,7 @@ async function attributed(
     slots: Float32Array.from(own.slots),
     sequences: prompts.made.rows.map((row, z) => ({
       id: row.id,
+      source: prompts.sourceOf.get(row) ?? 0,
       line: row.at.line,
       text: rowText(row, sequences[z], opened.tokenizer).slice(0, shownCharacters),
       tokens: sequences[z].ids.length,
