@@ -16,6 +16,8 @@ const manifestSchema = z.object({
   appliedAt: z.string(),
   base: z.string(),
   units: z.array(z.string()),
+  /** Whose result it is, in the words of whoever applied it. */
+  source: z.string().optional(),
   /** Set when the way back has begun. */
   restoring: z.boolean(),
   shards: z.array(

@@ -24,6 +24,8 @@ import { openAt, openCheckpoint } from './open-checkpoint';
 import { editsOf, patchedPieces } from './patched-shard';
 
 export interface ApplyOptions {
+  /** Kept with the originals, so that it can be told later whose result is applied. */
+  readonly source?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ChangeProgress) => void;
 }
@@ -113,6 +115,19 @@ function originalPath(folder: string, manifest: Manifest, file: string): string 
   return shard.link === null ? keptPath(folder, file) : path.resolve(folder, shard.link);
 }
 
+/** The checkpoint as it was before a patch was applied to it, which may be as it is. */
+export async function openOriginal(folder: string): Promise<Result<Checkpoint>> {
+  const state = await appliedState(folder);
+  if (!state.ok) return state;
+  if (state.value.state !== 'applied') return openCheckpoint(folder);
+  const { manifest } = state.value;
+  try {
+    return ok(await openAt(folder, (file) => originalPath(folder, manifest, file)));
+  } catch (error) {
+    return { ok: false, fault: faultOf(error) };
+  }
+}
+
 async function proveApplied(folder: string, manifest: Manifest, patch: Patch, onProgress?: (progress: ChangeProgress) => void) {
   const before = await openAt(folder, (file) => originalPath(folder, manifest, file));
   const after = unwrap(await openCheckpoint(folder));
@@ -144,7 +159,16 @@ export async function applyPatch(checkpoint: Checkpoint, patch: Patch, options: 
       const prepared = await prepare(checkpoint, patch, options);
       bytesWritten = prepared.bytesWritten;
       options.signal?.throwIfAborted();
-      manifest = { format: 'uoe-original', version: 1, appliedAt: new Date().toISOString(), base, units: changed, restoring: false, shards: prepared.shards };
+      manifest = {
+        format: 'uoe-original',
+        version: 1,
+        appliedAt: new Date().toISOString(),
+        base,
+        units: changed,
+        ...(options.source === undefined ? {} : { source: options.source }),
+        restoring: false,
+        shards: prepared.shards,
+      };
       unwrap(await writeJson(manifestPath(folder), manifest));
     } catch (error) {
       await removeKept(folder).catch(() => undefined);

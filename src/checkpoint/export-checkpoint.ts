@@ -1,9 +1,10 @@
 /** Writes a full Hugging Face checkpoint folder with a patch in it. The opened checkpoint is only read. */
 import path from 'node:path';
-import { temporaryName, writeStreamed } from '../files/atomic-write';
+import { temporaryName, writeAtomic, writeStreamed } from '../files/atomic-write';
 import { copyFile, linkOrCopy } from '../files/copy';
 import { freeBytes, fullDisk } from '../files/disk-fault';
 import { fileStatus, kindOf, listFolder, makeFolder, makeNewFolder, realPath, removeEmptyFolder, removeFolder, renameDurably } from '../files/folder';
+import { readText } from '../files/read';
 import { FaultError, faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
 import type { Patch } from '../protocol/tensors';
 import { checkPatch } from './check-patch';
@@ -26,6 +27,8 @@ export interface ExportOptions {
   readonly to: string;
   /** Give untouched shards a second name instead of copying them, where the disk can. */
   readonly link?: boolean;
+  /** Text of the model card (README.md), given the one that the checkpoint has; null where it has none. */
+  readonly card?: (base: string | null) => string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ChangeProgress) => void;
 }
@@ -42,6 +45,9 @@ export interface ChangedCheckpoint {
   /** Weights in other formats that were left behind: they are the original's. */
   readonly leftBehind: readonly string[];
 }
+
+/** The model card of a Hugging Face folder. */
+export const CARD_NAME = 'README.md';
 
 /** Where a path will really be, although its last parts don't exist yet. */
 async function realTarget(to: string): Promise<string> {
@@ -84,7 +90,7 @@ async function refuseFullDisk(checkpoint: Checkpoint, touched: ReadonlySet<strin
 
 /** Fills an empty folder with the patched checkpoint. */
 async function fill(
-  { checkpoint, patch, link = false, signal, onProgress }: ExportOptions,
+  { checkpoint, patch, link = false, card, signal, onProgress }: ExportOptions,
   folder: string,
   total: number,
 ): Promise<{ bytesWritten: number; linked: number }> {
@@ -113,7 +119,14 @@ async function fill(
     };
     unwrap(await writeStreamed(to, write, { needs: shard.bytes, mode }));
   }
+  if (card) {
+    const base = checkpoint.otherFiles.includes(CARD_NAME) ? unwrap(await readText(path.join(checkpoint.folder, CARD_NAME))) : null;
+    const text = card(base);
+    unwrap(await writeAtomic(path.join(folder, CARD_NAME), text));
+    onBytes(Buffer.byteLength(text));
+  }
   for (const file of checkpoint.otherFiles) {
+    if (card && file === CARD_NAME) continue;
     signal?.throwIfAborted();
     if (path.dirname(file) !== '.') unwrap(await makeFolder(path.join(folder, path.dirname(file))));
     unwrap(await copyFile(path.join(checkpoint.folder, file), path.join(folder, file), { signal, onBytes }));
@@ -128,6 +141,7 @@ export async function proveOrRefuse(
   patch: Patch,
   signal?: AbortSignal,
   onProgress?: (progress: ChangeProgress) => void,
+  rewritten: readonly string[] = [],
 ): Promise<Proof> {
   const total = 2 * before.totalBytes;
   let done = 0;
@@ -135,7 +149,7 @@ export async function proveOrRefuse(
     done = Math.min(done + bytes, total);
     onProgress?.({ phase: 'prove', done, total });
   };
-  const proof = unwrap(await proveOnlyChanged(before, after, patch.units.keys(), { signal, onBytes }));
+  const proof = unwrap(await proveOnlyChanged(before, after, patch.units.keys(), { signal, onBytes, rewritten }));
   if (proof.differing.length > 0) {
     refuse(
       'io',
@@ -167,7 +181,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
     const written = await openAt(temporary, (file) => path.join(temporary, file));
     let proof: Proof;
     try {
-      proof = await proveOrRefuse(checkpoint, written, patch, signal, onProgress);
+      proof = await proveOrRefuse(checkpoint, written, patch, signal, onProgress, options.card ? [CARD_NAME] : []);
     } finally {
       await written.close();
     }

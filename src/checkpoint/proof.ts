@@ -16,6 +16,8 @@ export interface Proof {
 }
 
 export interface ProofOptions {
+  /** Other files that are meant to differ, such as a model card written anew. */
+  readonly rewritten?: readonly string[];
   readonly signal?: AbortSignal;
   /** Called with the bytes of every piece read. */
   readonly onBytes?: (bytes: number) => void;
@@ -114,7 +116,8 @@ export async function proveOnlyChanged(
         async () => other !== undefined && (same.has(shard.file) || (await headerDigest(before, shard)) === (await headerDigest(after, other))),
       );
     }
-    for (const name of ['config.json', ...before.otherFiles.filter((file) => file !== 'config.json')]) {
+    const kept = before.otherFiles.filter((file) => file !== 'config.json' && !options.rewritten?.includes(file));
+    for (const name of ['config.json', ...kept]) {
       const [one, two] = [path.join(before.folder, name), path.join(after.folder, name)];
       await compare(
         name,

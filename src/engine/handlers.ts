@@ -18,6 +18,7 @@ import { planRun } from './handlers/plan-run';
 import { preview } from './handlers/preview';
 import { resolveWrittenRecipe } from './handlers/recipe';
 import { report } from './handlers/report';
+import { runChanges, verifyExport } from './handlers/run-changes';
 import { readRun, runs } from './handlers/runs';
 import { score } from './handlers/score';
 import { startRun, steerRun } from './handlers/start-run';
@@ -49,6 +50,8 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   readRun: atOnce(readRun),
   answers: reading(answers),
   exportRun: running(exportRun),
+  runChanges: reading(runChanges),
+  verifyExport: reading(verifyExport),
   applyRun: running(applyRun),
   restoreModel: running(restoreModel),
   score: reading(score),

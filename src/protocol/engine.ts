@@ -4,6 +4,7 @@
  * A request fails with a Fault as the data of its error. Every request takes a cancellation.
  */
 import type { Catalogue } from './catalogue';
+import type { RunTable } from './comparison-view';
 import type { Recipe } from './recipe';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, ExpertId, RunRecord, Score, SetScore, StepRecord } from './records';
 
@@ -167,6 +168,38 @@ export interface ExportResult {
   readonly linked: number;
 }
 
+/** One changed unit of a run's result, on the values as the checkpoint stores them; norms are Frobenius norms. */
+export interface ChangedTensor {
+  /** `name` or `name[e]`. */
+  readonly unit: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  /** Bytes in the checkpoint. */
+  readonly bytes: number;
+  readonly norm: number;
+  readonly weightNorm: number;
+  readonly largest: number;
+}
+
+/** What a run's result changes in its checkpoint, and what writing it would take. */
+export interface RunChanges {
+  readonly changed: readonly ChangedTensor[];
+  /** Tensors of the checkpoint, and which of them (in the order of the files) hold a changed unit. */
+  readonly tensors: number;
+  readonly places: readonly number[];
+  readonly patchBytes: number;
+  /** Bytes of a full export. */
+  readonly checkpointBytes: number;
+  /** Free on the disk of the workspace; null where that can't be told. */
+  readonly freeBytes: number | null;
+  readonly dtype: string;
+  /** Fingerprint of the checkpoint when the run was made, and of its original now. */
+  readonly recorded: string | null;
+  readonly found: string;
+  /** Whose result is applied to the checkpoint on disk. */
+  readonly applied: 'none' | 'this' | 'other' | 'interrupted';
+}
+
 /** NLL of a row's targets, or the choice and the score of each option (DESIGN 4.4). */
 export type ScoredRow =
   | { readonly id: string; readonly tokens: number; readonly nll: number; readonly perToken: readonly number[] }
@@ -218,6 +251,7 @@ export interface ComparisonForms {
   readonly markdown: string;
   readonly csv: string;
   readonly json: string;
+  readonly table: RunTable;
 }
 
 /** ESFT's expert-set file. */
@@ -291,6 +325,9 @@ export interface EngineRequests {
     { readonly run: string; readonly workspace: string; readonly to: string; readonly form: 'checkpoint' | 'patch'; readonly link?: boolean },
     ExportResult,
   ];
+  runChanges: [{ readonly run: string; readonly workspace: string }, RunChanges];
+  /** The proof of an export once more, on what lies in `folder` now. */
+  verifyExport: [{ readonly run: string; readonly workspace: string; readonly folder: string }, ExportResult['proof']];
   applyRun: [{ readonly run: string; readonly workspace: string }, ExportResult];
   restoreModel: [{ readonly model: string }, ExportResult];
   /** `logits` and `routing` are safetensors files to write besides. */
@@ -312,8 +349,9 @@ export interface EngineRequests {
     { readonly sets: readonly EvaluatedSet[] },
   ];
   /** Forbids the run's target experts and measures its evaluation sets again; writes audits.json. */
-  audit: [{ readonly run: string; readonly workspace: string }, AuditRecord];
-  compare: [{ readonly runs: readonly string[]; readonly workspace: string }, ComparisonForms];
+  audit: [{ readonly run: string; readonly workspace: string; readonly audit?: string }, AuditRecord];
+  /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read. */
+  compare: [{ readonly runs?: readonly string[]; readonly workspace: string }, ComparisonForms];
   report: [{ readonly run: string; readonly workspace: string; readonly form: 'markdown' | 'html' }, { readonly text: string }];
   expertSet: [{ readonly record: AttributionRecord; readonly score: 'affinity' | 'share'; readonly p: number }, ExpertSetFile];
   doctor: [{ readonly folder: string }, DoctorReport];
@@ -327,6 +365,7 @@ export interface RunFolder {
   readonly checks: readonly CheckRecord[];
   readonly attribution: AttributionRecord | null;
   readonly evaluation: EvaluationRecord | null;
+  readonly audits: AuditRecord | null;
 }
 
 /** Event name to its payload; `request` is the id the caller gave. */

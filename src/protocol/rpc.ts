@@ -32,6 +32,8 @@ const requests: Readonly<Record<RequestName, true>> = {
   readRun: true,
   answers: true,
   exportRun: true,
+  runChanges: true,
+  verifyExport: true,
   applyRun: true,
   restoreModel: true,
   score: true,

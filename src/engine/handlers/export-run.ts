@@ -6,17 +6,27 @@ import { type ChangedCheckpoint, type ChangeProgress, exportCheckpoint } from '.
 import { openCheckpoint } from '../../checkpoint/open-checkpoint';
 import { readPatch, writePatch } from '../../checkpoint/patch-file';
 import { readRunFolder, resolveRun } from '../../experiment/history';
+import { modelCard } from '../../experiment/model-card';
 import { diskReader } from '../../experiment/run-reader';
 import { fileStatus, kindOf } from '../../files/folder';
-import type { ExportResult } from '../../protocol/engine';
+import type { ExportResult, RunFolder } from '../../protocol/engine';
 import { refuse, unwrap } from '../../protocol/fault';
 import type { Patch } from '../../protocol/tensors';
 import type { Call, Handler, Session } from '../call';
 
+export interface RunPatch {
+  /** Folder of the checkpoint that the run was made from. */
+  readonly model: string;
+  readonly patch: Patch;
+  readonly file: string;
+  readonly stored: RunFolder;
+}
+
 /** A run's patch and the folder of the checkpoint it was made from. */
-async function patchOfRun(run: string, workspace: string): Promise<{ readonly model: string; readonly patch: Patch; readonly file: string }> {
+export async function patchOfRun(run: string, workspace: string): Promise<RunPatch> {
   const folder = unwrap(await resolveRun(diskReader, workspace, run, process.cwd()));
-  const { record } = unwrap(await readRunFolder(diskReader, folder));
+  const stored = unwrap(await readRunFolder(diskReader, folder));
+  const { record } = stored;
   const file = path.join(folder, 'patch.safetensors');
   if (unwrap(await kindOf(file)) !== 'file') {
     const unfinished = record.status === 'running' || record.status === 'cancelled' || record.status === 'interrupted';
@@ -26,10 +36,10 @@ async function patchOfRun(run: string, workspace: string): Promise<{ readonly mo
       unfinished ? `Finish it: uoe unlearn --resume ${record.id}.` : 'Start it again.',
     );
   }
-  return { model: record.model, patch: unwrap(await readPatch(file)), file };
+  return { model: record.model, patch: unwrap(await readPatch(file)), file, stored };
 }
 
-async function withCheckpoint<T>(folder: string, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+export async function withCheckpoint<T>(folder: string, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
   const checkpoint = unwrap(await openCheckpoint(folder));
   try {
     return await work(checkpoint);
@@ -60,19 +70,21 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
 
 /** A full checkpoint folder, or the patch alone; the opened checkpoint is only read. */
 export const exportRun: Handler<'exportRun'> = async (session, { run, workspace, to, form, link }, call) => {
-  const { model, patch } = await patchOfRun(run, workspace);
+  const { model, patch, stored } = await patchOfRun(run, workspace);
   if (form === 'patch') return writePatchFile(to, model, patch, call);
+  const card = (base: string | null) => modelCard({ run: stored, base: patch.base ?? null, changed: [...patch.units.keys()].sort(), card: base });
   return withCheckpoint(model, async (checkpoint) =>
-    result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, signal: call.signal, onProgress: onProgress(call) }))),
+    result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, card, signal: call.signal, onProgress: onProgress(call) }))),
   );
 };
 
 /** Puts the run's result into its checkpoint; the original is kept beside it. */
 export const applyRun: Handler<'applyRun'> = async (session, { run, workspace }, call) => {
-  const { model, patch } = await patchOfRun(run, workspace);
+  const { model, patch, stored } = await patchOfRun(run, workspace);
+  const source = stored.record.id;
   await session.models.close(model);
   return withCheckpoint(model, async (checkpoint) =>
-    result(session, unwrap(await applyPatch(checkpoint, patch, { signal: call.signal, onProgress: onProgress(call) }))),
+    result(session, unwrap(await applyPatch(checkpoint, patch, { source, signal: call.signal, onProgress: onProgress(call) }))),
   );
 };
 
