@@ -1,12 +1,12 @@
 /** What this build can do, from the descriptors in their own files. */
 import { metricDescriptors } from '../evaluate/metrics';
+import { audits } from '../experiment/audits';
 import { familyDescriptors } from '../model/families';
 import type { Catalogue } from '../protocol/catalogue';
 import { presets } from '../protocol/recipe';
 import { anchorDescriptor } from '../unlearn/anchor';
 import { methodDescriptors } from '../unlearn/methods';
 import { retainDescriptors } from '../unlearn/retain';
-import { descriptor as forbid } from './handlers/audit';
 
 export const catalogue: Catalogue = {
   families: familyDescriptors,
@@ -14,6 +14,6 @@ export const catalogue: Catalogue = {
   retainLosses: retainDescriptors,
   anchor: anchorDescriptor,
   metrics: metricDescriptors,
-  audits: [forbid],
+  audits: audits.map(({ descriptor }) => descriptor),
   presets: presets.map(({ id, label, help, recipe }) => ({ id, label, help, recipe })),
 };

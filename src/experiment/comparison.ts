@@ -1,5 +1,6 @@
+import type { RunTable, RunTableRow } from '../protocol/comparison-view';
 import { difference, duration, expertName, fraction, missing } from '../protocol/numbers';
-import type { EvaluationRecord, ExpertId, RunRecord, RunStatus } from '../protocol/records';
+import type { EvaluationRecord, ExpertId, RunRecord } from '../protocol/records';
 import { combinedScore, type Moment, type Role, setsOf } from './role-score';
 import { type Cell, type Column, csv, markdownTable, textTable } from './table';
 
@@ -8,39 +9,6 @@ export interface ComparedRun {
   readonly record: RunRecord;
   readonly recipe: { readonly anchor?: { readonly weight?: number } } | null;
   readonly evaluation: EvaluationRecord | null;
-}
-
-/** One line of the table. A figure that was not measured is null. */
-export interface ComparisonRow {
-  readonly run: number;
-  readonly id: string;
-  readonly model: string;
-  readonly method: string;
-  /** Weight of the anchor. */
-  readonly alpha: number | null;
-  readonly target: readonly ExpertId[];
-  readonly train: string;
-  /** Scores of the edited model: lower forget is better, higher utility and near. */
-  readonly forget: number | null;
-  readonly utility: number | null;
-  readonly near: number | null;
-  /** The same of the original. */
-  readonly before: { readonly forget: number | null; readonly utility: number | null; readonly near: number | null };
-  /** Share of the forget tokens' experts that the original also chose. */
-  readonly overlap: number | null;
-  readonly steps: number;
-  readonly seconds: number | null;
-  readonly status: RunStatus;
-  /** No other run that came to an end forgets at least as much and keeps at least as much, and one of them more. */
-  readonly onFront: boolean;
-}
-
-export interface Comparison {
-  readonly rows: readonly ComparisonRow[];
-  /** Ids of the best runs of a column; several when equal, none below two runs with a value. */
-  readonly best: { readonly forget: readonly string[]; readonly utility: readonly string[]; readonly near: readonly string[] };
-  /** Ids on the Pareto front, by falling forget score. */
-  readonly front: readonly string[];
 }
 
 /** Which points no other point dominates: lower forget and higher utility are better. Equal points keep each other company. `[points]` */
@@ -61,16 +29,16 @@ export function paretoFront(points: readonly { readonly forget: number; readonly
 }
 
 /** Rows in the order given, the best of each column, and the Pareto front. A failed run stays, without claim to be best. */
-export function compare(runs: readonly ComparedRun[]): Comparison {
+export function compare(runs: readonly ComparedRun[]): RunTable {
   const measured = runs.map(measure);
-  const counts = (row: ComparisonRow): boolean => row.status !== 'failed' && row.status !== 'running';
+  const counts = (row: RunTableRow): boolean => row.status !== 'failed' && row.status !== 'running';
   const candidates = measured.flatMap((row) =>
     counts(row) && row.forget !== null && row.utility !== null ? [{ row, forget: row.forget, utility: row.utility }] : [],
   );
   const flags = paretoFront(candidates);
   const winners = candidates.filter((_, i) => flags[i]).sort((a, b) => b.forget - a.forget);
   const onFront = new Set(winners.map(({ row }) => row));
-  const bestOf = (pick: (row: ComparisonRow) => number | null, sign: 1 | -1): string[] => {
+  const bestOf = (pick: (row: RunTableRow) => number | null, sign: 1 | -1): string[] => {
     const values = measured.flatMap((row) => (counts(row) && pick(row) !== null ? [{ id: row.id, value: sign * (pick(row) ?? 0) }] : []));
     const top = Math.max(...values.map(({ value }) => value));
     return values.length < 2 ? [] : values.filter(({ value }) => value === top).map(({ id }) => id);
@@ -92,10 +60,13 @@ export function runSeconds(record: RunRecord): number | null {
   return Number.isFinite(between) ? between : null;
 }
 
-function measure({ record, recipe, evaluation }: ComparedRun): ComparisonRow {
+function measure({ record, recipe, evaluation }: ComparedRun): RunTableRow {
   const { summary } = record;
   const figure = (role: Role, moment: Moment & ('before' | 'after')): number | null =>
     summary?.[role]?.[moment] ?? (evaluation === null ? null : combinedScore(setsOf(evaluation, role, moment)));
+  const forgetSets = evaluation === null ? [] : setsOf(evaluation, 'forget', 'after');
+  const chance = forgetSets.length === 1 ? forgetSets[0].blind : null;
+  const [forgetBefore, forgetAfter] = [figure('forget', 'before'), figure('forget', 'after')];
   return {
     run: record.number,
     id: record.id,
@@ -104,10 +75,13 @@ function measure({ record, recipe, evaluation }: ComparedRun): ComparisonRow {
     alpha: recipe?.anchor?.weight ?? null,
     target: record.target.experts,
     train: record.target.train,
-    forget: figure('forget', 'after'),
+    forget: forgetAfter,
     utility: figure('utility', 'after'),
     near: figure('near', 'after'),
-    before: { forget: figure('forget', 'before'), utility: figure('utility', 'before'), near: figure('near', 'before') },
+    before: { forget: forgetBefore, utility: figure('utility', 'before'), near: figure('near', 'before') },
+    chance,
+    forgotten:
+      forgetBefore !== null && forgetAfter !== null && chance !== null && forgetBefore > chance ? (forgetBefore - forgetAfter) / (forgetBefore - chance) : null,
     overlap: summary?.overlapForget ?? evaluation?.routing?.overlapForget ?? null,
     steps: record.steps,
     seconds: runSeconds(record),
@@ -141,7 +115,7 @@ export function targetName(target: readonly ExpertId[], train: string): string {
 }
 
 /** The originals' scores, one line for each model that was measured; a model with other sets or scoring has lines of its own. */
-function originals(rows: readonly ComparisonRow[]): Cell[][] {
+function originals(rows: readonly RunTableRow[]): Cell[][] {
   const seen = new Set<string>();
   return rows.flatMap(({ model, before }) => {
     const values = [before.forget, before.utility, before.near].map(fraction);
@@ -153,8 +127,8 @@ function originals(rows: readonly ComparisonRow[]): Cell[][] {
   });
 }
 
-function cells({ rows, best }: Comparison): Cell[][] {
-  const line = (row: ComparisonRow): Cell[] => [
+function cells({ rows, best }: RunTable): Cell[][] {
+  const line = (row: RunTableRow): Cell[] => [
     { text: String(row.run) },
     { text: methodName(row.method) },
     { text: row.alpha === null ? missing : String(row.alpha) },
@@ -174,7 +148,7 @@ function cells({ rows, best }: Comparison): Cell[][] {
 const legend =
   'FE: forget score, lower is better. UT: utility, Near: neighbouring topic, higher is better. Overlap: share of the forget tokens’ experts that the original also chose.';
 
-function frontSentence({ rows, front }: Comparison): string {
+function frontSentence({ rows, front }: RunTable): string {
   if (front.length === 0) return 'Pareto front: no run has both a forget and a utility score.';
   const names = front
     .map((id) => rows.find((row) => row.id === id))
@@ -183,14 +157,14 @@ function frontSentence({ rows, front }: Comparison): string {
 }
 
 /** For terminals. */
-export const comparisonText = (comparison: Comparison): string =>
+export const comparisonText = (comparison: RunTable): string =>
   `${textTable(columns, cells(comparison))}\n\n${frontSentence(comparison)}\n* best of its column. ${legend}\n`;
 
-export const comparisonMarkdown = (comparison: Comparison): string =>
+export const comparisonMarkdown = (comparison: RunTable): string =>
   `${markdownTable(columns, cells(comparison))}\n\n${frontSentence(comparison)} Best of a column in bold. ${legend}\n`;
 
 /** Full precision, a line a run, empty where not measured. */
-export const comparisonCsv = ({ rows }: Comparison): string =>
+export const comparisonCsv = ({ rows }: RunTable): string =>
   csv([
     [
       'run',
@@ -234,7 +208,7 @@ export const comparisonCsv = ({ rows }: Comparison): string =>
     ]),
   ]);
 
-export const comparisonJson = (comparison: Comparison): string => `${JSON.stringify(comparison, null, 2)}\n`;
+export const comparisonJson = (comparison: RunTable): string => `${JSON.stringify(comparison, null, 2)}\n`;
 
 /** `FE −0.700  UT −0.005`: how a run's scores moved, for a list of runs. */
 export function changeInShort(record: RunRecord): string {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { parseJson } from '../files/read';
-import type { RunFolder } from '../protocol/engine';
+import type { AuditRecord, RunFolder } from '../protocol/engine';
 import { fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
 import { parseRecipe } from '../protocol/recipe';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, RunRecord, StepRecord } from '../protocol/records';
@@ -49,6 +49,7 @@ const runSchema = z.looseObject({
 const scoreSchema = z.looseObject({ value: z.number(), n: z.number() });
 const setSchema = z.looseObject({ name: z.string(), kind: z.enum(['accuracy', 'probability']), score: scoreSchema, nll: z.number() });
 const evaluationSchema = z.looseObject({ sets: z.array(z.looseObject({ role: z.enum(['forget', 'near', 'utility']), before: setSchema, after: setSchema })) });
+const auditsSchema = z.looseObject({ run: z.string(), forbid: z.looseObject({ sets: evaluationSchema.shape.sets }).optional() });
 const expertSchema = z.looseObject({ layer: z.int(), expert: z.int(), affinity: z.number(), share: z.number() });
 const attributionSchema = z.looseObject({ ranking: z.array(expertSchema), target: expertSchema, layers: z.array(z.looseObject({ layer: z.int() })) });
 const stepSchema = z.looseObject({ step: z.int() });
@@ -103,6 +104,8 @@ export async function readRunFolder(reader: RunReader, folder: string): Promise<
   if (!attribution.ok) return attribution;
   const evaluation = await readOptional<EvaluationRecord>(reader, path.join(folder, 'evaluation.json'), evaluationSchema);
   if (!evaluation.ok) return evaluation;
+  const audits = await readOptional<AuditRecord>(reader, path.join(folder, 'audits.json'), auditsSchema);
+  if (!audits.ok) return audits;
   return ok({
     record: record.value,
     recipe: recipe.value,
@@ -110,6 +113,7 @@ export async function readRunFolder(reader: RunReader, folder: string): Promise<
     checks: checks.value,
     attribution: attribution.value,
     evaluation: evaluation.value,
+    audits: audits.value,
   });
 }
 

@@ -1,7 +1,8 @@
 import { type PairedDifference, pairedBootstrap } from '../evaluate/statistics';
+import type { VerdictWords } from '../protocol/comparison-view';
 import { difference, fraction, percent } from '../protocol/numbers';
 import type { EvaluationRecord, SetScore } from '../protocol/records';
-import { combinedScore, type Moment, setsOf } from './role-score';
+import { combinedInterval, combinedScore, type Moment, type Role, setsOf } from './role-score';
 
 /** What the evaluation lets one say about a run; every claim rests on a 95 % interval over the same rows. */
 export interface Verdict {
@@ -76,6 +77,48 @@ export function verdictOf(evaluation: EvaluationRecord | null): Verdict {
   const caution = 'That is one check. Relearning, quantising or other wordings may still bring the knowledge back.';
   const headline = 'The forget score fell, and forbidding the target expert does not bring it back.';
   return { ...base, kind: 'not brought back', headline, sentences: [...fallen, forbidden, ...original, caution, ...utility] };
+}
+
+/** Utility may fall by less than this before it counts as a loss, a neighbouring topic by less than that. */
+const utilityLoss = 0.02;
+const nearLoss = 0.025;
+
+/** One role's score in a few words; `reference` names what stands before: `the original`, `run 3`. */
+export function roleVerdict(role: Role, before: readonly SetScore[], after: readonly SetScore[], reference = 'the original'): VerdictWords {
+  const [start, end] = [combinedScore(before), combinedScore(after)];
+  if (start === null || end === null) return { kind: 'none', text: 'Not measured' };
+  const lost = start - end;
+  if (role === 'utility') return { kind: lost < utilityLoss ? 'ok' : 'warn', text: `Keeps ${percent(end / start)} of ${reference}` };
+  if (role === 'near')
+    return lost < nearLoss ? { kind: 'ok', text: 'Small side effect' } : { kind: 'warn', text: `Visible side effect: loses ${fraction(lost)}` };
+  const blind = after.length === 1 ? after[0].blind : null;
+  if (blind === null) return { kind: 'none', text: 'No chance level to judge it by: see how far it fell' };
+  const range = combinedInterval(after) ?? [end, end];
+  if (range[0] <= blind && blind <= range[1]) return { kind: 'ok', text: 'At chance: no better than guessing' };
+  if (end < blind) return { kind: 'warn', text: 'Below chance: it avoids the right answer' };
+  if (start <= blind) return { kind: 'none', text: `${reference[0].toUpperCase()}${reference.slice(1)} was at chance already` };
+  if (lost <= 0) return { kind: 'bad', text: 'Not forgotten' };
+  return { kind: 'warn', text: `${percent(lost / (start - blind), 0)} of the way to chance` };
+}
+
+/** What can be said of two runs measured on the same rows; `before` holds one run's scores, `after` the other's. */
+export function comparedVerdict(evaluation: EvaluationRecord, one: string, other: string): Pick<Verdict, 'headline' | 'sentences'> {
+  const lines = (['forget', 'near', 'utility'] as const).flatMap((role) => {
+    const change = pairedScores(setsOf(evaluation, role, 'before'), setsOf(evaluation, role, 'after'));
+    if (change === null) return [];
+    const differs = change.interval !== undefined && (change.interval[0] > 0 || change.interval[1] < 0);
+    return [{ role, change, differs }];
+  });
+  const forget = lines.find(({ role }) => role === 'forget');
+  const named = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}`;
+  const headline = !forget
+    ? `${named(other)} and ${one} have no forget set in common.`
+    : !forget.differs
+      ? `${named(other)} and ${one} cannot be told apart on the forget set.`
+      : `${named(other)} forgets ${forget.change.difference < 0 ? 'more' : 'less'} than ${one}.`;
+  const roles = { forget: 'Forget score', near: 'Near topic', utility: 'Utility' } as const;
+  const sentences = lines.map(({ role, change }) => `${roles[role]}: ${named(interval(change))} over ${change.n} rows.`);
+  return { headline, sentences };
 }
 
 const interval = (change: PairedDifference): string => {

@@ -1,8 +1,13 @@
 /** Messages from the webview, checked before the host acts on any of them: the webview is a browser page and is not trusted. */
 import { z } from 'zod';
+import { figureForms } from './comparison-view';
 import { dataRoles, problemActions, stepNames } from './workbench';
 
 const index = z.number().int().min(0);
+/** A file's name without its ending: nothing that could lead to another folder. */
+const figureName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$/);
+/** A heatmap of 94 × 128 as SVG is below 2 MB. */
+const mostFigureCharacters = 16_000_000;
 const settingsPatch = z
   .object({
     method: z.string().max(64),
@@ -12,6 +17,22 @@ const settingsPatch = z
     batchSize: z.number().int().min(1).max(1_000_000),
     anchorWeight: z.number().min(0).max(1000),
     seed: z.number().int().min(0).max(4_294_967_295),
+    anchorForm: z.enum(['paper', 'released']),
+    retainWeight: z.number().min(0).max(1e6),
+    steering: z.number().positive().max(1e9),
+    steeringUnit: z.enum(['absolute', 'hiddenNorm']),
+    beta: z.number().positive().max(1e6),
+    delta: z.number().min(-1e6).max(1e6),
+    schedule: z.enum(['constant', 'cosine', 'linear']),
+    warmup: z.number().int().min(0).max(1_000_000),
+    maxLength: z.number().int().min(2).max(1_000_000),
+    accumulate: z.number().int().min(1).max(1_000_000),
+    everySteps: z.number().int().min(1).max(1_000_000),
+    keep: z.enum(['last', 'best']),
+    forgetAtMost: z.number().min(0).max(1).nullable(),
+    utilityDropAtMost: z.number().min(0).max(1).nullable(),
+    nllRiseAtMost: z.number().min(0).max(1e6).nullable(),
+    patience: z.number().int().min(1).max(1000),
   })
   .partial()
   .strict();
@@ -24,15 +45,28 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('chooseData'), role: z.enum(dataRoles) }).strict(),
   z.object({ type: z.literal('clearData'), role: z.enum(dataRoles) }).strict(),
   z.object({ type: z.literal('read') }).strict(),
+  z.object({ type: z.literal('useSelection') }).strict(),
+  z.object({ type: z.literal('tick'), prompts: z.array(index).max(10_000_000), ticked: z.boolean() }).strict(),
+  z.object({ type: z.literal('tokens'), prompt: index }).strict(),
+  z.object({ type: z.literal('doctor') }).strict(),
   z.object({ type: z.literal('target'), layer: index, expert: index }).strict(),
   z.object({ type: z.literal('chooseTarget') }).strict(),
   z.object({ type: z.literal('settings'), patch: settingsPatch }).strict(),
   z.object({ type: z.literal('resetSettings') }).strict(),
   z.object({ type: z.literal('start') }).strict(),
-  z.object({ type: z.literal('newPlan') }).strict(),
+  z.object({ type: z.literal('newPlan'), patch: settingsPatch.optional() }).strict(),
+  z.object({ type: z.literal('preset'), id: z.string().max(64) }).strict(),
+  z.object({ type: z.literal('dismissInterrupted') }).strict(),
   z.object({ type: z.literal('steer'), action: z.enum(['pause', 'continue', 'keep', 'discard']) }).strict(),
-  z.object({ type: z.literal('cancel') }).strict(),
+  z.object({ type: z.literal('cancel'), id: index.optional() }).strict(),
   z.object({ type: z.literal('showRun'), run: z.string().max(200) }).strict(),
+  z.object({ type: z.literal('compare'), before: z.string().max(200).nullable(), after: z.string().max(200) }).strict(),
+  z.object({ type: z.literal('readRouting'), prompts: z.enum(['forget', 'retain']) }).strict(),
+  z.object({ type: z.literal('askAnswers') }).strict(),
+  z.object({ type: z.literal('compareAnswers') }).strict(),
+  z.object({ type: z.literal('audit'), audit: z.string().max(64) }).strict(),
+  z.object({ type: z.literal('runAgain'), run: z.string().max(200) }).strict(),
+  z.object({ type: z.literal('saveFigure'), name: figureName, form: z.enum(figureForms), content: z.string().min(1).max(mostFigureCharacters) }).strict(),
   z.object({ type: z.literal('export'), form: z.enum(['checkpoint', 'patch']) }).strict(),
   z.object({ type: z.literal('discard'), discarded: z.boolean() }).strict(),
 ]);

@@ -3,7 +3,9 @@
  * it and sends what the user does. Messages from the webview are validated (webview-message.ts) before anything else happens.
  */
 import type { MethodDescriptor } from './catalogue';
+import type { AnswersFigures, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
 import type { BackendInfo, ModelInfo } from './engine';
+import type { ConcentrationView, DoctorView, PreviewView, PromptList, PromptsView, PromptTicks, TokenStrip } from './prompts-view';
 import type { CheckRecord, ExpertId, RankedExpert, RunStatus, StepRecord } from './records';
 
 export const stepNames = ['model', 'find', 'unlearn', 'compare', 'export'] as const;
@@ -19,6 +21,8 @@ export interface DataSetView {
   readonly kind: 'file' | 'selection';
   /** `240 rows · 5 419 tokens`, once it was read. */
   readonly detail?: string;
+  /** Why it can't be read, in a sentence. */
+  readonly fault?: string;
 }
 
 /** Something that keeps the loop from going on, in words; `actions` are commands the user may run. */
@@ -37,6 +41,10 @@ export interface JobView {
   readonly message: string;
   /** 0 … 1, or null while unknown. */
   readonly share: number | null;
+  /** Tells it from other jobs, to cancel this one. */
+  readonly id?: number;
+  /** It has not begun: others are before it. */
+  readonly waiting?: boolean;
 }
 
 export interface EngineView {
@@ -65,7 +73,10 @@ export interface AttributionView {
   /** Best ten, and the target's own row if it is not among them. */
   readonly ranking: readonly RankingRow[];
   readonly best: ExpertId;
-  readonly stability: { readonly halves: number; readonly sameTarget: number; readonly topOverlap: number } | null;
+  /** null: too few prompts to halve; 'pending': worked out at this moment. */
+  readonly stability: { readonly halves: number; readonly sameTarget: number; readonly topOverlap: number } | null | 'pending';
+  /** Of the target's layer; null without a target. */
+  readonly concentration: ConcentrationView | null;
   readonly hasRetain: boolean;
   readonly seconds: number;
   /** The data changed after it was computed. */
@@ -87,6 +98,10 @@ export interface HeatmapFigures {
   /** Rank over all layers and in the layer, from 1. */
   readonly rank: Float32Array;
   readonly rankInLayer: Float32Array;
+  /** `[layers]`: experts that carry half of the layer's routed slots. */
+  readonly half: Float32Array;
+  /** `[layers]`: the layer's best affinity. */
+  readonly best: Float32Array;
 }
 
 export interface PlanSettings {
@@ -97,12 +112,58 @@ export interface PlanSettings {
   readonly batchSize: number;
   readonly anchorWeight: number;
   readonly seed: number;
+  readonly anchorForm: 'paper' | 'released';
+  /** λ: weight of the retain loss; of RMU's own retain term for RMU. */
+  readonly retainWeight: number;
+  /** RMU's c: a length, or a multiple of the mean norm of the hidden states. */
+  readonly steering: number;
+  readonly steeringUnit: 'absolute' | 'hiddenNorm';
+  /** Of NPO and SimNPO. */
+  readonly beta: number;
+  /** Of SimNPO. */
+  readonly delta: number;
+  readonly schedule: 'constant' | 'cosine' | 'linear';
+  readonly warmup: number;
+  /** Tokens kept of a row. */
+  readonly maxLength: number;
+  /** Micro-batches of a step: less memory, the same step. */
+  readonly accumulate: number;
+  /** Steps between two checks. */
+  readonly everySteps: number;
+  readonly keep: 'last' | 'best';
+  /** Stop rules; null is off. They need a stop set. */
+  readonly forgetAtMost: number | null;
+  readonly utilityDropAtMost: number | null;
+  readonly nllRiseAtMost: number | null;
+  /** Checks in a row. */
+  readonly patience: number;
+}
+
+export interface PresetChoice {
+  readonly id: string;
+  readonly label: string;
+  readonly help: string;
+  readonly source: string;
+}
+
+/** Part of the memory a run needs. */
+export const memoryParts = ['process', 'weights', 'activations', 'cache', 'optimizer'] as const;
+export type MemoryPart = (typeof memoryParts)[number];
+
+/** A change of the settings that needs less memory, with what is needed then. */
+export interface WayOut {
+  readonly label: string;
+  readonly patch: Partial<PlanSettings>;
+  readonly peakBytes: number;
+  readonly fits: boolean;
 }
 
 export interface PlanView {
   readonly settings: PlanSettings;
   /** Where the values came from: `Demo recipe`, `Defaults`. */
   readonly preset: string;
+  readonly presetId: string;
+  readonly presets: readonly PresetChoice[];
   /** True once a field differs from the preset. */
   readonly changed: boolean;
   readonly methods: readonly MethodDescriptor[];
@@ -114,6 +175,15 @@ export interface PlanView {
     readonly retainRows: number;
     readonly peakBytes: number;
     readonly budgetBytes: number;
+    /** What the peak is made of; adds up to it. */
+    readonly parts: Readonly<Record<MemoryPart, number>>;
+    /** The budget, or what the machine has free where that is less. */
+    readonly freeBytes: number;
+    readonly diskBytes: number;
+    readonly diskFree: number | null;
+    /** Median of a run with the same work per step, and which; null where none was measured. */
+    readonly step: { readonly seconds: number; readonly run: number } | null;
+    readonly waysOut: readonly WayOut[];
     readonly measured: readonly string[];
     readonly notMeasured: readonly string[];
     readonly warnings: readonly string[];
@@ -129,8 +199,18 @@ export interface RunView {
   readonly target: readonly ExpertId[];
   readonly status: RunStatus | 'stopping' | 'paused';
   readonly reason?: string;
-  readonly settings: readonly (readonly [name: string, value: string])[];
+  readonly settings: readonly (readonly [name: string, value: string, note?: string])[];
+  /** The form's values it was started with; what "Use as new plan" takes over. */
+  readonly plan: PlanSettings | null;
   readonly plannedSteps: number;
+  /** Last step that is saved: where it would go on. */
+  readonly savedStep: number | null;
+  /** The engine's process, in bytes, at the last step. */
+  readonly memoryBytes: number | null;
+  /** A gentler learning rate, where a loss was not finite. */
+  readonly gentlerRate: number | null;
+  /** A stop rule ended it. */
+  readonly stoppedByRule: boolean;
   /** It was cut off, not ended: it can go on from its journal. */
   readonly resumable: boolean;
   readonly checks: readonly CheckRecord[];
@@ -162,6 +242,18 @@ export interface ComparisonView {
   readonly target: readonly ExpertId[];
   readonly steps: number;
   readonly keptStep: number;
+  /** Which two are compared: figures that come later carry the same. */
+  readonly pair: string;
+  /** `Run 7 · NPO · α 1` */
+  readonly label: string;
+  readonly before: RunChoice;
+  readonly cards: readonly ScoreCard[];
+  readonly topics: readonly TopicRow[];
+  readonly audits: readonly AuditView[];
+  /** The audit that speaks most against the result; null where none was run. */
+  readonly worst: VerdictWords | null;
+  /** All runs of the workspace, once they are read. */
+  readonly table: RunTable | null;
   /** The result in words and its evidence, the same as in the report. */
   readonly headline: string;
   readonly sentences: readonly string[];
@@ -192,14 +284,29 @@ export interface RunRow {
   readonly utility: number | null;
 }
 
+export interface InterruptedView {
+  readonly id: string;
+  readonly number: number;
+  readonly method: string;
+  readonly step: number;
+  readonly plannedSteps: number;
+}
+
 export interface WorkbenchState {
   readonly step: WorkbenchStep;
   readonly trusted: boolean;
   readonly engine: EngineView;
   readonly problem: ProblemView | null;
   readonly job: JobView | null;
+  /** All that is under way or waits, in the order they came. */
+  readonly jobs: readonly JobView[];
+  /** A run that was cut off, not ended, and can go on. */
+  readonly interrupted: InterruptedView | null;
   readonly model: ModelView | null;
   readonly data: Readonly<Record<DataRole, DataSetView | null>>;
+  readonly preview: PreviewView | null;
+  readonly doctor: DoctorView | null;
+  readonly prompts: PromptsView | null;
   readonly attribution: AttributionView | null;
   readonly target: RankingRow | null;
   readonly plan: PlanView | null;
@@ -212,6 +319,11 @@ export interface WorkbenchState {
 export type HostMessage =
   | { readonly type: 'state'; readonly state: WorkbenchState }
   | { readonly type: 'heatmap'; readonly figures: HeatmapFigures | null }
+  | { readonly type: 'routing'; readonly figures: RoutingFigures | null }
+  | { readonly type: 'answers'; readonly figures: AnswersFigures | null }
+  | { readonly type: 'prompts'; readonly list: PromptList | null }
+  | { readonly type: 'ticks'; readonly ticks: PromptTicks | null }
+  | { readonly type: 'tokens'; readonly strip: TokenStrip | null }
   /** Step rows of the run shown, from index `from`. */
   | { readonly type: 'steps'; readonly run: string; readonly from: number; readonly rows: readonly StepRecord[] };
 
@@ -219,4 +331,6 @@ export type HostMessage =
 export interface WebviewMemory {
   readonly measure: 'affinity' | 'share' | 'difference';
   readonly order: 'number' | 'rank';
+  readonly compareTab: 'summary' | 'routing' | 'answers' | 'audits' | 'runs';
+  readonly answers: { readonly filter: 'all' | 'changed' | 'forget' | 'near' | 'utility'; readonly page: number };
 }

@@ -99,5 +99,6 @@ export const runFolder = (rest: Partial<RunFolder> = {}): RunFolder => ({
     stability: { halves: 10, sameTarget: 1, topOverlap: 0.94 },
   },
   evaluation: evaluationRecord(),
+  audits: null,
   ...rest,
 });

@@ -1,5 +1,6 @@
 import { measure } from '../../evaluate/measure';
 import { readRunFolder, resolveRun } from '../../experiment/history';
+import { spreadRows } from '../../experiment/routing-change';
 import { diskReader } from '../../experiment/run-reader';
 import { decode } from '../../passes/decode';
 import type { Conditions } from '../../passes/model';
@@ -38,6 +39,9 @@ const setsOf = ({ evaluate }: Recipe): { readonly name: string; readonly path: s
   ...(evaluate?.utility ?? []).map((path) => ({ name: 'utility', path })),
 ];
 
+/** At most `limit` of them, spread evenly: files are often sorted by topic. */
+const spread = <T>(list: readonly T[], limit: number): T[] => spreadRows(list.length, limit).map((row) => list[row]);
+
 /** Scores of every option of the set's questions. */
 async function questionRows(
   session: Session,
@@ -50,7 +54,10 @@ async function questionRows(
   call: Call,
 ): Promise<AnswerRow[]> {
   const { made } = await readSet(opened, [{ kind: 'file', path }], 'evaluate', how, call.signal);
-  const sequences = made.sequences.filter(({ branches }) => branches !== undefined).slice(0, limit);
+  const sequences = spread(
+    made.sequences.filter(({ branches }) => branches !== undefined),
+    limit,
+  );
   if (sequences.length === 0) return [];
   const score = async (conditions: Conditions) =>
     scoreResult(await measure(opened.model, sequences, conditions, session.settings.memory), how.normalise ?? 'none', { skipped: 0, truncated: 0 }).rows;
@@ -69,7 +76,10 @@ async function generatedRows(opened: OpenedModel, set: string, path: string, how
   const { tokenizer, endTokens, model } = opened;
   if (tokenizer === null) return [];
   const { made } = await readSet(opened, [{ kind: 'file', path }], 'generate', how, call.signal);
-  const sequences = made.sequences.filter((_, i) => made.rows[i].kind === 'prompt and answer').slice(0, limit);
+  const sequences = spread(
+    made.sequences.filter((_, i) => made.rows[i].kind === 'prompt and answer'),
+    limit,
+  );
   if (sequences.length === 0) return [];
   const answer = async (conditions: Conditions) =>
     (
@@ -89,7 +99,7 @@ async function generatedRows(opened: OpenedModel, set: string, path: string, how
   return sequences.map(({ id, ids }, i) => ({ id, set, prompt: tokenizer.decode(ids, { skipSpecial: true }), before: before[i], after: after[i] }));
 }
 
-/** The first rows of a run's evaluation sets, as the model answered before and answers now. */
+/** Rows of a run's evaluation sets, as the model answered before and answers now. */
 export const answers: Handler<'answers'> = async (session, { model, run, workspace, limit = usualLimit }, call) => {
   const folder = unwrap(await resolveRun(diskReader, workspace, run, process.cwd()));
   const { recipe } = unwrap(await readRunFolder(diskReader, folder));

@@ -1,29 +1,23 @@
 import path from 'node:path';
 import { measurePrepared, prepareSet } from '../../evaluate/measure';
 import { setScore } from '../../evaluate/set-score';
+import { audits } from '../../experiment/audits';
 import { readRunFolder, resolveRun } from '../../experiment/history';
 import { openRecipe, type ReadSet } from '../../experiment/open-recipe';
 import type { Role } from '../../experiment/role-score';
 import { diskReader } from '../../experiment/run-reader';
 import { writeJson } from '../../files/atomic-write';
 import { asStored, type Conditions, forbidding } from '../../passes/model';
-import type { Descriptor } from '../../protocol/catalogue';
 import type { AuditRecord } from '../../protocol/engine';
 import { refuse, unwrap } from '../../protocol/fault';
 import type { Handler } from '../call';
 import type { OpenedModel } from '../opened-models';
 import { overlayFor } from '../variant';
 
-export const descriptor: Descriptor = {
-  id: 'forbid',
-  label: 'Expert forbidden',
-  help: 'Every evaluation set again with the target experts forbidden: knowledge that comes back was hidden by the router, not removed.',
-  source: 'GRIP (arXiv 2601.16905), forced-expert audit',
-  needs: ['evaluate'],
-};
-
 /** Forbidding the target shows whether other experts would tell what the edited one no longer does. */
-export const audit: Handler<'audit'> = async (session, { run, workspace }, call) => {
+export const audit: Handler<'audit'> = async (session, { run, workspace, audit: id = 'forbid' }, call) => {
+  const known = audits.map(({ descriptor }) => descriptor.id);
+  if (!known.includes(id)) refuse('usage', `There is no audit "${id}".`, `Known audits: ${known.join(', ')}.`);
   const folder = unwrap(await resolveRun(diskReader, workspace, run, process.cwd()));
   const { record, recipe } = unwrap(await readRunFolder(diskReader, folder));
   let opened: OpenedModel | undefined;

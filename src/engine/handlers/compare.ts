@@ -1,13 +1,24 @@
-import { compare as compareRuns, comparisonCsv, comparisonJson, comparisonMarkdown, comparisonText } from '../../experiment/comparison';
-import { readRunFolder, resolveRun } from '../../experiment/history';
+import { type ComparedRun, compare as compareRuns, comparisonCsv, comparisonJson, comparisonMarkdown, comparisonText } from '../../experiment/comparison';
+import { readHistory, readRunFolder, resolveRun } from '../../experiment/history';
 import { diskReader } from '../../experiment/run-reader';
-import type { RunFolder } from '../../protocol/engine';
 import { unwrap } from '../../protocol/fault';
 import type { Handler } from '../call';
 
+/** Every run of the workspace; of one whose other files can't be read, what its record says. */
+async function allRuns(workspace: string): Promise<ComparedRun[]> {
+  const { runs } = await readHistory(diskReader, workspace);
+  const all: ComparedRun[] = [];
+  for (const { folder, record } of runs) {
+    const read = await readRunFolder(diskReader, folder);
+    all.push(read.ok ? read.value : { record, recipe: null, evaluation: null });
+  }
+  return all;
+}
+
 export const compare: Handler<'compare'> = async (_session, { runs, workspace }) => {
-  const folders: RunFolder[] = [];
-  for (const run of runs) folders.push(unwrap(await readRunFolder(diskReader, unwrap(await resolveRun(diskReader, workspace, run, process.cwd())))));
-  const comparison = compareRuns(folders);
-  return { text: comparisonText(comparison), markdown: comparisonMarkdown(comparison), csv: comparisonCsv(comparison), json: comparisonJson(comparison) };
+  const folders: ComparedRun[] = [];
+  if (runs === undefined) folders.push(...(await allRuns(workspace)));
+  for (const run of runs ?? []) folders.push(unwrap(await readRunFolder(diskReader, unwrap(await resolveRun(diskReader, workspace, run, process.cwd())))));
+  const table = compareRuns(folders);
+  return { text: comparisonText(table), markdown: comparisonMarkdown(table), csv: comparisonCsv(table), json: comparisonJson(table), table };
 };
