@@ -22,7 +22,7 @@ export function runHooks({ emit, models, steering }: Session, call: Call): { rea
         run = record.id;
         emit('runStarted', { folder, record });
       },
-      step: (record) => emit('step', { run, record }),
+      step: (record) => emit('step', { run, record, memoryBytes: process.memoryUsage.rss() }),
       check: (record) => emit('check', { run, record }),
       warn: (message) => emit('log', { level: 'warn', message }),
     },

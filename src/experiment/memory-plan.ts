@@ -1,7 +1,7 @@
 /** What the phases of a run need, from shapes alone: bytes read from disk, and the largest peak. */
 import { allParts } from '../passes/model';
 import { originalPassBytes } from '../passes/original-pass';
-import type { PhasePlan } from '../protocol/engine';
+import type { PhasePlan, RunPlan } from '../protocol/engine';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
 import { bytesPerElement, type Dtype, elementCount, unitName } from '../protocol/tensors';
@@ -74,6 +74,9 @@ export function passPlan(handle: Pick<ModelHandle, 'checkpoint' | 'model'>, toke
   return { bytesToRead: weights.total, peakBytes: Math.round(processBytes + weights.kept + weights.lease + streams), budgetBytes: budget };
 }
 
+/** What the peak of a run is made of, in bytes. */
+export type MemoryParts = RunPlan['memoryParts'];
+
 /** Tokens of each row of the sets that a run reads. */
 export interface PlannedSets {
   readonly forget: readonly number[];
@@ -97,7 +100,7 @@ export function runMemory(
   found: boolean,
   trainedParameters: number,
   processBytes: number,
-): PhasePlan {
+): PhasePlan & { readonly parts: MemoryParts } {
   const { model, checkpoint } = handle;
   const { hiddenSize: d, layers, moeLayers, experts } = model.shape;
   const budget = recipe.memory;
@@ -111,7 +114,8 @@ export function runMemory(
   const setTokens = used(sets.forget) + used(sets.retain);
   const passTokens = found ? sum(sets.forget) + sum(sets.retain) : setTokens;
   const passStore = originalPassBytes(model, passTokens);
-  const finding = (found && passStore > budget * passShare ? 0 : passStore) + liveStreams * passTokens * row;
+  const kept = found && passStore > budget * passShare ? 0 : passStore;
+  const finding = kept + liveStreams * passTokens * row;
 
   const compared = [sets.forget, sets.retain].map((rows) => longest(rows, spreadRows(rows.length).length));
   const routing = sum(compared) * (row + moeLayers.length * (model.shape.topK * 4 + experts * 12));
@@ -123,7 +127,7 @@ export function runMemory(
   const batch = (rows: readonly number[]) => (recipe.batchSize === 'all' ? sum(rows) : longest(rows, Math.min(rows.length, recipe.batchSize)));
   const stepTokens = Math.ceil((batch(sets.forget) + batch(sets.retain)) / recipe.accumulate);
   const step = stepTokens * row * (liveStreams + 2 * ((hidden ? Math.max(...target.experts.map(({ layer }) => layer)) + 1 : layers) - lowest));
-  const held = constants + routing + sum(checked) * row + trained;
+  const cache = constants + routing + sum(checked) * row;
   const largestSet = Math.max(0, ...sets.evaluate.map(({ rows }) => sum(rows)));
   const measuring = Math.max(0, largestSet, ...checked, ...compared) * row * liveStreams;
 
@@ -139,9 +143,18 @@ export function runMemory(
     sets.evaluate.length * weights.below(lowest) +
     (moments + routedSets) * suffix;
   const fingerprint = checkpoint.totalBytes <= wholeFingerprint ? checkpoint.totalBytes : 0;
+  const working = Math.max(step, measuring);
+  const training = { cache: Math.round(cache), optimizer: trained, activations: Math.round(working) };
+  const search = { cache: Math.round(kept), optimizer: 0, activations: Math.round(finding - kept) };
+  const parts = {
+    process: Math.round(processBytes),
+    weights: Math.round(weights.kept + weights.lease),
+    ...(finding > cache + trained + working ? search : training),
+  };
   return {
     bytesToRead: Math.round(fingerprint + (weights.all ? weights.total : passes)),
-    peakBytes: Math.round(processBytes + weights.kept + weights.lease + Math.max(finding, held + Math.max(step, measuring))),
+    peakBytes: sum(Object.values(parts)),
     budgetBytes: budget,
+    parts,
   };
 }

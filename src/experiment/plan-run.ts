@@ -1,9 +1,12 @@
 /** What a recipe will do, before it is done: target, trained parameters, memory, what is measured and what can't be. No pass is made. */
+import os from 'node:os';
 import { chooseTarget, needsAttribution } from '../attribution/target';
+import { freeBytes } from '../files/disk-fault';
 import { readableSize } from '../files/readable-size';
 import { parameterCounts } from '../passes/model';
 import type { RunPlan } from '../protocol/engine';
 import { unwrap } from '../protocol/fault';
+import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
 import { elementCount } from '../protocol/tensors';
 import { expertsByLayer, trainedUnits } from '../unlearn/training-set';
@@ -26,13 +29,41 @@ const lengths = (set: ReadSet | null): number[] => set?.sequences.map(({ ids }) 
 export async function planRun(json: unknown, folder: string, options: PlanOptions = {}): Promise<RunPlan> {
   const opened = await openRecipe(json, folder, options);
   try {
-    return planOf(opened, options.processBytes ?? process.memoryUsage.rss());
+    return await planOf(opened, options.processBytes ?? process.memoryUsage.rss(), folder);
   } finally {
     await opened.release();
   }
 }
 
-function planOf(opened: OpenedRecipe, processBytes: number): RunPlan {
+/** f32 copies of the trained values on disk: weights, two moments, those of two checks; and the patch. */
+const storedCopies = 6;
+
+/** Changes of the recipe that need less memory; only such that do. */
+function waysOut(recipe: ResolvedRecipe, rows: number, longest: number, peakOf: (change: Partial<ResolvedRecipe>) => number): RunPlan['waysOut'] {
+  const { batchSize, accumulate, maxLength } = recipe;
+  const whole = batchSize === 'all' ? rows : batchSize;
+  const halves = (from: number, least: number) => {
+    const list: number[] = [];
+    for (let value = Math.floor(from / 2); value >= least; value = Math.floor(value / 2)) list.push(value);
+    return list;
+  };
+  const before = peakOf({});
+  const fits = (change: Partial<ResolvedRecipe>) => peakOf(change) <= recipe.memory;
+  /** The first that fits, else the last. */
+  const enough = <T extends Partial<ResolvedRecipe>>(changes: readonly T[]): T | undefined => changes.find(fits) ?? changes.at(-1);
+  const pieces = Array.from({ length: Math.ceil(Math.log2(Math.max(1, whole))) }, (_, i) => accumulate * 2 ** (i + 1)).filter((n) => n <= whole);
+  const changes = [
+    enough(pieces.map((n) => ({ accumulate: n }))),
+    enough(halves(whole, 1).map((n) => ({ batchSize: n }))),
+    enough(halves(Math.min(maxLength, longest), 8).map((n) => ({ maxLength: n }))),
+  ];
+  return changes.flatMap((change) => (change && peakOf(change) < before ? [{ change, peakBytes: peakOf(change) }] : []));
+}
+
+/** Free memory is told truthfully on Linux and Windows; macOS counts what it could give back as used. */
+const availableMemory = (processBytes: number): number | null => (process.platform === 'darwin' ? null : os.freemem() + processBytes);
+
+async function planOf(opened: OpenedRecipe, processBytes: number, folder: string): Promise<RunPlan> {
   const { recipe, handle, forget, retain, checks, evaluate } = opened;
   const { model } = handle;
   const found = needsAttribution(recipe.target);
@@ -46,7 +77,17 @@ function planOf(opened: OpenedRecipe, processBytes: number): RunPlan {
     checks: checks ? [checks.forget, ...checks.utility].map(lengths) : [],
     evaluate: evaluationSets(opened).map(({ role, set }) => ({ role, rows: lengths(set) })),
   };
-  const memory = runMemory(handle, recipe, sets, counted, found, trainedParameters, processBytes);
+  const needed = (change: Partial<ResolvedRecipe>) => {
+    const cut = (list: readonly number[]) => list.map((length) => Math.min(length, change.maxLength ?? length));
+    const changed = {
+      forget: cut(sets.forget),
+      retain: cut(sets.retain),
+      checks: sets.checks.map(cut),
+      evaluate: sets.evaluate.map(({ role, rows }) => ({ role, rows: cut(rows) })),
+    };
+    return runMemory(handle, { ...recipe, ...change } as ResolvedRecipe, changed, counted, found, trainedParameters, processBytes);
+  };
+  const { parts, ...memory } = needed({});
   const { measured, notMeasured } = measurements(opened, counted, evaluate);
   const over = `The run needs about ${readableSize(memory.peakBytes)} of memory, more than its budget of ${readableSize(memory.budgetBytes)}: shorten the rows, give fewer, or raise "memory".`;
   return {
@@ -56,6 +97,10 @@ function planOf(opened: OpenedRecipe, processBytes: number): RunPlan {
     forgetRows: forget.sequences.length,
     retainRows: retain?.sequences.length ?? 0,
     memory,
+    memoryParts: parts,
+    availableBytes: availableMemory(processBytes),
+    disk: { bytes: trainedParameters * 4 * storedCopies, free: await freeBytes(folder) },
+    waysOut: waysOut(recipe, sets.forget.length, Math.max(2, ...sets.forget, ...sets.retain), (change) => needed(change).peakBytes),
     measured,
     notMeasured,
     warnings: [...opened.warnings, ...dataWarnings(opened), ...(memory.peakBytes > memory.budgetBytes ? [over] : [])],

@@ -11,6 +11,7 @@ import { openTraining } from '../unlearn/training';
 import { expertsByLayer } from '../unlearn/training-set';
 import { writeAttribution } from './attribution-files';
 import { bestCheck, type PreparedCheck, prepareChecks, runCheck, stopReason } from './checks';
+import { gentlerRate } from './gentler-rate';
 import type { OpenedRecipe } from './open-recipe';
 import { type KeptWeights, loadState, saveState } from './resume';
 import { prepareRouting } from './routing-change';
@@ -135,7 +136,7 @@ export async function train(
     const kept = recipe.keep === 'best' && best ? best : lastGood;
     const which = kept === best && kept !== lastGood ? 'the best check' : 'the last good check';
     const left = kept ? `Step ${kept.step}, ${which}, is kept.` : 'There was no good check before it, so nothing is kept.';
-    const remedy = `Try a learning rate of ${Number((recipe.optimizer.lr / 3).toPrecision(1))}.`;
+    const remedy = `Try a learning rate of ${gentlerRate(recipe.optimizer.lr)}.`;
     return result(kept ? 'stopped' : 'failed', `${what} ${left} ${remedy}`, kept);
   };
 

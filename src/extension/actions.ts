@@ -128,7 +128,7 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     openCheckpoint: () => openCheckpoint(),
     useDemo,
     restartEngine: () => loop.restartEngine(),
-    resumeRun: () => resume(store.get().run?.id),
+    resumeRun: () => resume(store.get().run?.id ?? store.get().interrupted?.id),
     showLog: () => log.show(),
   };
 
@@ -145,9 +145,11 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     settings: ({ patch }) => loop.changeSettings(patch),
     resetSettings: () => loop.resetSettings(),
     start: () => loop.start(),
-    newPlan: () => loop.newPlan(),
+    newPlan: ({ patch }) => loop.newPlan(patch),
+    preset: ({ id }) => loop.choosePreset(id),
+    dismissInterrupted: () => loop.dismissInterrupted(),
     steer: ({ action }) => steer(action),
-    cancel: () => jobs.cancel(),
+    cancel: ({ id }) => jobs.cancel(id),
     showRun: ({ run }) => loop.showRun(run),
     export: ({ form }) => exportShown(form),
     discard: ({ discarded }) => loop.discard(discarded),

@@ -107,7 +107,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     act: (message) => actions.act(message),
     log,
   });
-  const jobs = createJobs({ onShown: (job) => store.set({ job }), present: (job) => presentJob(job, panel) });
+  const jobs = createJobs({ onShown: (job) => store.set({ job }), onList: (list) => store.set({ jobs: list }), present: (job) => presentJob(job, panel) });
   const loop = createLoop({
     engine,
     store,

@@ -4,13 +4,14 @@ import { diskReader } from '../../experiment/run-reader';
 import { unwrap } from '../../protocol/fault';
 import type { Handler } from '../call';
 import { runHooks } from '../run-hooks';
+import { withSessionSettings } from '../session-recipe';
 
 /** A new run of the recipe, or the rest of an old one. */
 export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume }, call) => {
   const { hooks, end } = runHooks(session, call);
   try {
     return resume === undefined
-      ? await start(recipe, folder, workspace, hooks)
+      ? await start(withSessionSettings(session, recipe), folder, workspace, hooks)
       : await resumeRun(unwrap(await resolveRun(diskReader, workspace, resume, process.cwd())), hooks);
   } finally {
     end();

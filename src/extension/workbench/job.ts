@@ -18,32 +18,44 @@ export interface Jobs {
     title: string,
     work: (options: Required<RequestOptions> & { readonly report: (view: Partial<JobView>) => void }) => Promise<Result<T>>,
   ): Promise<Result<T>>;
-  /** Cancels the job that is shown. */
-  cancel(): void;
+  /** Cancels a job, or the one that is shown. */
+  cancel(id?: number): void;
   cancelAll(): void;
 }
 
 export interface JobsOptions {
   /** The job to show: the last one that started and has not ended. */
   readonly onShown: (view: JobView | null) => void;
+  /** All that have not ended, in the order they came. */
+  readonly onList?: (views: readonly JobView[]) => void;
   /** Called once per job; returns what ends the presentation. */
   readonly present: (job: Job) => () => void;
 }
 
+/** What the engine calls the time before a job's turn (engine/session.ts). */
+const waitingPhase = 'Waiting';
+
 export function progressView({ phase, done, total, unit }: Progress): Partial<JobView> {
   const amount = total > 0 ? `${count(done)} of ${count(total)} ${unit}` : `${count(done)} ${unit}`;
-  return { message: `${phase} · ${amount}`, share: total > 0 ? Math.min(1, done / total) : null };
+  if (phase === waitingPhase)
+    return { message: total === 1 ? 'waits for the job before it' : `waits for ${count(total)} jobs before it`, share: null, waiting: true };
+  return { message: `${phase} · ${amount}`, share: total > 0 ? Math.min(1, done / total) : null, waiting: false };
 }
 
-export function createJobs({ onShown, present }: JobsOptions): Jobs {
+export function createJobs({ onShown, onList, present }: JobsOptions): Jobs {
+  let made = 0;
   const running: { readonly job: Job; readonly abort: AbortController }[] = [];
-  const showLast = () => onShown(running.at(-1)?.job.view() ?? null);
+  const list = () => onList?.(running.map(({ job }) => job.view()));
+  const showLast = () => {
+    onShown(running.at(-1)?.job.view() ?? null);
+    list();
+  };
 
   return {
     async run(title, work) {
       const abort = new AbortController();
       const listeners = new Set<() => void>();
-      let view: JobView = { title, message: '', share: null };
+      let view: JobView = { title, message: '', share: null, id: ++made, waiting: false };
       const job: Job = {
         title,
         view: () => view,
@@ -57,6 +69,7 @@ export function createJobs({ onShown, present }: JobsOptions): Jobs {
         view = { ...view, ...change };
         for (const listener of listeners) listener();
         if (running.at(-1)?.job === job) onShown(view);
+        list();
       };
       const entry = { job, abort };
       running.push(entry);
@@ -72,7 +85,7 @@ export function createJobs({ onShown, present }: JobsOptions): Jobs {
         showLast();
       }
     },
-    cancel: () => running.at(-1)?.abort.abort(),
+    cancel: (id) => (id === undefined ? running.at(-1) : running.find(({ job }) => job.view().id === id))?.abort.abort(),
     cancelAll() {
       for (const { abort } of running) abort.abort();
     },

@@ -3,23 +3,31 @@
  * webview show. No vscode here: dialogs, notifications and files come in as Surroundings.
  */
 
+import path from 'node:path';
+import { runsFolder } from '../../experiment/history';
+import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
 import type { ModelInfo } from '../../protocol/engine';
 import { type Fault, fail, type Result, sentence } from '../../protocol/fault';
 import { count } from '../../protocol/numbers';
-import type { ExpertId, RunRecord, StepRecord } from '../../protocol/records';
+import type { Recipe } from '../../protocol/recipe';
+import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protocol/records';
 import type { DataRole, HeatmapFigures, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
 import { comparisonOf } from './comparison';
-import { figuresOf, ranking, rankingRow } from './heatmap';
 import type { Jobs } from './job';
+import { findInterrupted } from './interrupted';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
-import { defaultPreset, type Preset, recipeOf, settingsOf, settingsRows } from './plan';
+import { measuredStep } from './measured-step';
+import { changedSettings, defaultPreset, ownPreset, type Preset, presetOf, recipeOf, settingsOf, settingsOfRun, settingsRows } from './plan';
+import { answerOf, planViewOf } from './plan-view';
+import { createPreview } from './preview';
+import { createPrompts, type PromptFigures, type Prompts, type Unticked } from './prompts';
 import { noSources, pathsOf, type Source, type Sources, savedSources, viewsOf } from './sources';
+import { stoppedProblem } from './stopped-problem';
 import type { Store } from './store';
 
-export interface Figures {
-  readonly heatmap: HeatmapFigures | null;
+export interface Figures extends PromptFigures {
   readonly steps: { readonly run: string; readonly rows: readonly StepRecord[] };
 }
 
@@ -43,7 +51,10 @@ export interface Memento {
   readonly preset: Preset;
   readonly sources: Sources;
   readonly settings: PlanSettings | null;
+  /** Absent in mementos of before there was a choice. */
+  readonly presetId?: string;
   readonly target: ExpertId | null;
+  readonly unticked?: Unticked | null;
   readonly step: WorkbenchStep;
   readonly run: string | null;
 }
@@ -51,12 +62,24 @@ export interface Memento {
 export interface Loop {
   openModel(path: string, name: string, preset?: Preset, sources?: Partial<Sources>): Promise<void>;
   setData(role: DataRole, sources: readonly Source[]): void;
+  /** Forget prompts besides those there are: shown as out of date until they are read. */
+  addPrompts(sources: readonly Source[]): void;
+  removePrompts(source: number): void;
+  forgetSources(): readonly Source[];
+  tick(prompts: readonly number[], ticked: boolean): void;
+  showTokens(prompt: number): Promise<void>;
+  testEngine(): Promise<void>;
   read(): Promise<void>;
   setTarget(target: ExpertId): void;
   changeSettings(patch: Partial<PlanSettings>): void;
   resetSettings(): void;
+  choosePreset(id: string): void;
   start(resume?: string): Promise<void>;
-  newPlan(): void;
+  /** The plan again, with the settings of the run that is shown and a change of them. */
+  newPlan(patch?: Partial<PlanSettings>): void;
+  /** Looks for a run that was cut off; `elsewhere` when another process is at a run of this workspace. */
+  lookForInterrupted(): Promise<{ readonly elsewhere: boolean }>;
+  dismissInterrupted(): void;
   steer(action: 'pause' | 'continue' | 'keep' | 'discard'): Promise<void>;
   showRun(id: string): Promise<void>;
   refreshRuns(): Promise<void>;
@@ -71,12 +94,13 @@ export interface Loop {
 }
 
 interface Beginning {
-  readonly recipe: unknown;
+  readonly recipe: Recipe;
   readonly settings: RunView['settings'];
+  readonly plan: PlanSettings | null;
+  readonly checks: readonly CheckRecord[];
   readonly steps: readonly StepRecord[];
 }
 
-const rankingLength = 10;
 const isActive = (run: RunView | null): run is RunView => run !== null && ['running', 'paused', 'stopping'].includes(run.status);
 
 function viewOf(info: ModelInfo, name: string): WorkbenchState['model'] {
@@ -100,9 +124,10 @@ export function createLoop(around: Surroundings): Loop {
   let preset: Preset = defaultPreset;
   let sources: Sources = noSources;
   let settings: PlanSettings | null = null;
+  let presetId = ownPreset;
   let catalogue: Catalogue | null = null;
   let planned = 0;
-  let current: Beginning = { recipe: null, settings: [], steps: [] };
+  let current: Beginning | null = null;
   let startedAt = 0;
 
   const state = () => store.get();
@@ -124,33 +149,12 @@ export function createLoop(around: Surroundings): Loop {
 
   function showData(): void {
     set({ data: viewsOf(sources) });
-    const { attribution } = state();
-    if (attribution) set({ attribution: { ...attribution, outOfDate: true } });
-  }
-
-  async function describeData(): Promise<void> {
-    if (model === null || sources.forget.length === 0) return;
-    const preview = await engine.request('preview', { model, forget: dataOf('forget'), retain: dataOf('retain'), ...reading() });
-    if (!preview.ok) return;
-    const data = { ...state().data };
-    const roles: readonly DataRole[] = ['forget', 'retain'];
-    preview.value.sets.forEach((part, index) => {
-      const role = roles.includes(part.name as DataRole) ? (part.name as DataRole) : roles[index];
-      const view = role === undefined ? null : data[role];
-      if (!role || !view) return;
-      const cut = part.truncated > 0 ? ` · ${count(part.truncated)} cut` : '';
-      data[role] = { ...view, detail: `${count(part.rows)} rows · ${count(part.tokens)} tokens${cut}` };
-    });
-    set({ data });
-  }
-
-  function showFigures(heatmap: HeatmapFigures | null): void {
-    figures.set({ heatmap });
+    void preview.refresh(model, sources, reading());
   }
 
   function clearResults(): void {
-    showFigures(null);
-    set({ attribution: null, target: null, plan: null, run: null, comparison: null, exported: null, problem: null });
+    prompts.clear();
+    set({ doctor: null, preview: null, plan: null, run: null, comparison: null, exported: null, problem: null });
   }
 
   /** Data, target and model belong to the run while it goes on. */
@@ -173,6 +177,7 @@ export function createLoop(around: Surroundings): Loop {
     if (model !== null && model !== path) await engine.request('closeModel', { path: model });
     model = path;
     preset = newPreset;
+    presetId = ownPreset;
     // What the user selected in an editor stays; files belonged to the checkpoint before.
     sources = { ...noSources, ...newSources, ...(selected.length > 0 ? { forget: selected } : {}) };
     settings = settingsOf(preset);
@@ -182,44 +187,31 @@ export function createLoop(around: Surroundings): Loop {
     if (sources.forget.length > 0) await read();
   }
 
+  function changePrompts(forget: readonly Source[]): void {
+    if (refusedWhileRunning()) return;
+    sources = { ...sources, forget };
+    showData();
+    if (forget.length === 0) prompts.clear();
+    else prompts.outdate();
+    schedulePlan();
+  }
+
   async function read(): Promise<void> {
     const path = model;
-    if (path === null || sources.forget.length === 0 || refusedWhileRunning()) return;
+    if (path === null || sources.forget.length === 0) return;
     set({ problem: null });
     const against = dataOf('retain');
+    const read = sources.forget;
     const result = await jobs.run('Reading forget prompts', (options) =>
       engine.request('attribute', { model: path, prompts: dataOf('forget'), ...(against.length > 0 ? { against } : {}), ...reading() }, options),
     );
     if (!result.ok) return failed('The prompts could not be read', result.fault);
-    const heatmap = figuresOf(result.value);
-    const { record, seconds } = result.value;
-    const target = rankingRow(heatmap, record.target);
-    showFigures(heatmap);
-    set({
-      target,
-      attribution: {
-        key: heatmap.key,
-        sequences: record.sequences,
-        tokens: record.tokens,
-        selectable: heatmap.layers.length * heatmap.experts,
-        ranking: ranking(heatmap, rankingLength),
-        best: { layer: record.target.layer, expert: record.target.expert },
-        stability: record.stability,
-        hasRetain: heatmap.retainShare !== null,
-        seconds,
-        outOfDate: false,
-      },
-    });
-    await describeData();
-    schedulePlan();
+    prompts.take(result.value, read);
+    void preview.refresh(path, sources, reading());
   }
 
   function setTarget(id: ExpertId): void {
-    const { heatmap } = figures.get();
-    const row = heatmap && rankingRow(heatmap, id);
-    if (!row || refusedWhileRunning()) return;
-    set({ target: row });
-    schedulePlan();
+    if (!refusedWhileRunning()) prompts.pick(id);
   }
 
   function show(step: WorkbenchStep): void {
@@ -231,20 +223,18 @@ export function createLoop(around: Surroundings): Loop {
 
   function planView(answer: PlanView['answer'], refusal: string | null): void {
     if (!settings) return;
-    const original = settingsOf(preset);
-    const changed = JSON.stringify(original) !== JSON.stringify(settings);
-    set({ plan: { settings, preset: preset.name, changed, methods: catalogue?.methods ?? [], answer, refusal } });
+    set({ plan: planViewOf({ own: preset, presetId, settings, methods: catalogue?.methods ?? [] }, answer, refusal) });
   }
 
   /** The recipe for what is on the screen; saves a selection, so it is called only once the user looks at the plan. */
-  async function currentRecipe(): Promise<Result<unknown>> {
+  async function currentRecipe(): Promise<Result<Recipe>> {
     const { target } = state();
     if (model === null || !settings) return fail('usage', 'No model is open.');
     if (!target) return fail('usage', 'No target expert yet.', 'Find the expert first.');
     const saved = await savedSources(sources, around.saveSelection);
     if (!saved.ok) return saved;
     sources = saved.value;
-    return { ok: true, value: recipeOf(preset, settings, model, target, pathsOf(sources)) };
+    return { ok: true, value: recipeOf(presetOf(preset, presetId), settings, model, target, pathsOf(sources)) };
   }
 
   function schedulePlan(): void {
@@ -256,14 +246,19 @@ export function createLoop(around: Surroundings): Loop {
     }, 150);
   }
 
+  async function readFolder(id: string) {
+    const folder = await engine.request('readRun', { run: id, workspace: around.workspace() });
+    return folder.ok ? folder.value : null;
+  }
+
   async function plan(turn: number): Promise<void> {
     const recipe = await currentRecipe();
     if (!recipe.ok) return planView(null, sentence(recipe.fault));
     const answer = await engine.request('planRun', { recipe: recipe.value, folder: around.workspace() });
     if (turn !== planned) return;
     if (!answer.ok) return planView(null, sentence(answer.fault));
-    const { memory, target: _target, ...rest } = answer.value;
-    planView({ ...rest, peakBytes: memory.peakBytes, budgetBytes: memory.budgetBytes }, null);
+    const step = await measuredStep(recipe.value, state().runs, readFolder, state().engine.backend?.name);
+    if (turn === planned) planView(answerOf(answer.value, step), null);
   }
 
   // ---- run
@@ -274,12 +269,12 @@ export function createLoop(around: Surroundings): Loop {
       const { target } = state();
       const recipe = await currentRecipe();
       if (!recipe.ok) return recipe;
-      return { ok: true, value: { recipe: recipe.value, settings: settings && target ? settingsRows(settings, target) : [], steps: [] } };
+      return { ok: true, value: { recipe: recipe.value, settings: settingsRows(recipe.value, target ? [target] : []), plan: settings, steps: [], checks: [] } };
     }
     const folder = await engine.request('readRun', { run: resume, workspace: around.workspace() });
     if (!folder.ok) return folder;
-    const { recipe, steps, record } = folder.value;
-    return { ok: true, value: { recipe, steps, settings: [['Resumed', record.id]] } };
+    const { recipe, steps, checks, record } = folder.value;
+    return { ok: true, value: { recipe, steps, checks, plan: settingsOfRun(recipe), settings: settingsRows(recipe, record.target.experts) } };
   }
 
   async function start(resume?: string): Promise<void> {
@@ -287,9 +282,9 @@ export function createLoop(around: Surroundings): Loop {
     const begun = await beginning(resume);
     if (!begun.ok) return failed('The run can not start', begun.fault);
     current = begun.value;
-    const { recipe } = current;
+    const { recipe } = begun.value;
     startedAt = Date.now();
-    set({ problem: null, comparison: null, exported: null, run: null });
+    set({ problem: null, comparison: null, exported: null, run: null, interrupted: null });
     figures.set({ steps: { run: '', rows: [] } });
     const result = await jobs.run('Unlearning', ({ signal, onProgress }) =>
       engine.request(
@@ -304,11 +299,11 @@ export function createLoop(around: Surroundings): Loop {
     const { run } = state();
     if (!result.ok) {
       const status = result.fault.code === 'cancelled' ? 'cancelled' : crashed ? 'interrupted' : 'failed';
-      if (run) set({ run: { ...run, status, reason: sentence(result.fault), resumable: status !== 'failed' } });
+      if (run) set({ run: { ...run, status, reason: sentence(result.fault), resumable: status !== 'failed', savedStep: await stepSaved(run.id) } });
       return failed('The run ended', result.fault);
     }
     const { record, evaluation } = result.value;
-    if (run) set({ run: endedRun(run, record) });
+    if (run) set({ run: endedRun(run, record, recipe) });
     if (record.status === 'cancelled') return;
     await showRun(record.id);
     if (evaluation) around.inform(`Run ${record.number}: ${state().comparison?.headline ?? record.status}.`, record.id);
@@ -352,16 +347,17 @@ export function createLoop(around: Surroundings): Loop {
 
   const stopListening = [
     engine.listen('runStarted', ({ record }) => {
-      figures.set({ steps: { run: record.id, rows: current.steps } });
-      set({ step: 'unlearn', run: withTarget(startedRun(record, current.settings), state().target) });
+      figures.set({ steps: { run: record.id, rows: current?.steps ?? [] } });
+      const begun = withTarget(startedRun(record, current?.settings ?? [], current?.plan ?? null), state().target);
+      set({ step: 'unlearn', run: (current?.checks ?? []).reduce(withCheck, begun) });
     }),
-    engine.listen('step', ({ record }) => {
+    engine.listen('step', ({ record, memoryBytes }) => {
       const { steps } = figures.get();
       // A resumed run does some steps of its journal again.
       const rows = [...steps.rows.filter((row) => row.step < record.step), record];
       figures.set({ steps: { run: steps.run, rows } });
       const { run } = state();
-      if (run) set({ run: withStep(run, rows, (Date.now() - startedAt) / 1000) });
+      if (run) set({ run: withStep(run, rows, (Date.now() - startedAt) / 1000, memoryBytes) });
     }),
     engine.listen('check', ({ record }) => {
       const { run } = state();
@@ -369,16 +365,9 @@ export function createLoop(around: Surroundings): Loop {
     }),
   ];
 
-  function stoppedProblem(reason: string): ProblemView {
-    const { run } = state();
-    const { rows } = figures.get().steps;
-    const during = isActive(run) ? ` It happened at step ${rows.at(-1)?.step ?? 0} of ${run.plannedSteps}; what was journalled is kept.` : '';
-    const actions: ProblemView['actions'] = [
-      ...(isActive(run) ? [{ id: 'resumeRun' as const, label: 'Restart and resume the run' }] : []),
-      { id: 'restartEngine', label: 'Restart' },
-      { id: 'showLog', label: 'Show log' },
-    ];
-    return { title: 'The engine stopped', text: `${reason}${during} The checkpoint has not been changed.`, actions };
+  /** Last saved step of a run, from its folder: the engine may be gone. */
+  async function stepSaved(id: string): Promise<number | null> {
+    return savedStep(path.join(runsFolder(around.workspace()), id));
   }
 
   function engineChanged(status: EngineStatus): void {
@@ -390,7 +379,15 @@ export function createLoop(around: Surroundings): Loop {
     } else if (status.requested) {
       set({ engine: { status: 'off' } });
     } else {
-      set({ engine: { status: 'stopped' }, problem: stoppedProblem(status.reason) });
+      const shown = state().run;
+      const run = isActive(shown) ? shown : null;
+      const done = figures.get().steps.rows.at(-1)?.step ?? 0;
+      const problem = stoppedProblem(status.reason, run, done);
+      set({ engine: { status: 'stopped' }, problem });
+      if (run)
+        void stepSaved(run.id).then((saved) => {
+          if (state().problem === problem) set({ problem: stoppedProblem(status.reason, run, done, saved) });
+        });
     }
   }
 
@@ -412,26 +409,48 @@ export function createLoop(around: Surroundings): Loop {
       sources = { ...sources, [role]: list };
       showData();
       if (role === 'forget') {
-        set({ target: null, attribution: null, comparison: null });
-        showFigures(null);
-      }
+        set({ comparison: null });
+        prompts.clear();
+      } else if (role === 'retain') prompts.outdate();
       schedulePlan();
+    },
+    addPrompts: (list) => changePrompts([...sources.forget, ...list]),
+    removePrompts: (source) => changePrompts(sources.forget.filter((_, index) => index !== source)),
+    forgetSources: () => sources.forget,
+    tick(list, ticked) {
+      if (!refusedWhileRunning()) prompts.tick(list, ticked);
+    },
+    async showTokens(prompt) {
+      const shown = model === null ? null : await prompts.showTokens(model, prompt, reading());
+      if (shown?.ok === false) around.report(shown.fault);
+    },
+    async testEngine() {
+      const report = await jobs.run('Testing the engine', (options) => engine.request('doctor', { folder: around.workspace() }, options));
+      if (report.ok) set({ doctor: doctorView(report.value) });
+      else failed('The engine could not be tested', report.fault);
     },
     read,
     setTarget,
     changeSettings(patch) {
       if (!settings) return;
-      settings = { ...settings, ...patch };
+      settings = changedSettings(presetOf(preset, presetId), settings, patch);
       schedulePlan();
     },
     resetSettings() {
-      settings = settingsOf(preset);
+      settings = settingsOf(presetOf(preset, presetId));
+      schedulePlan();
+    },
+    choosePreset(id) {
+      presetId = id;
+      settings = settingsOf(presetOf(preset, id));
       schedulePlan();
     },
     start,
-    newPlan() {
+    newPlan(patch = {}) {
       if (isActive(state().run)) return;
-      set({ run: null });
+      settings = state().run?.plan ?? settings;
+      if (settings) settings = changedSettings(presetOf(preset, presetId), settings, patch);
+      set({ run: null, problem: null });
       show('unlearn');
     },
     steer,
@@ -445,12 +464,19 @@ export function createLoop(around: Surroundings): Loop {
     show,
     engineChanged,
     restartEngine,
+    async lookForInterrupted() {
+      const { interrupted, elsewhere } = await findInterrupted(around.workspace());
+      if (state().run === null) set({ interrupted });
+      return { elsewhere };
+    },
+    dismissInterrupted: () => set({ interrupted: null }),
     memento: () => ({
       model,
       name: state().model?.name ?? '',
       preset,
       sources,
       settings,
+      presetId,
       target: state().target,
       step: state().step,
       run: state().comparison?.run ?? null,
@@ -459,7 +485,8 @@ export function createLoop(around: Surroundings): Loop {
       if (memento.model === null) return;
       await openModel(memento.model, memento.name, memento.preset, memento.sources);
       if (model === null) return;
-      if (memento.settings) settings = memento.settings;
+      presetId = memento.presetId ?? ownPreset;
+      if (memento.settings) settings = { ...settingsOf(presetOf(preset, presetId)), ...memento.settings };
       if (memento.target) setTarget(memento.target);
       if (memento.run !== null) await showRun(memento.run);
       show(memento.step);

@@ -1,9 +1,9 @@
 /** Settings of the plan form and the recipe made from them. */
 
 import { expertName, setting } from '../../protocol/numbers';
-import { type Recipe, resolveRecipe } from '../../protocol/recipe';
+import { type MethodId, methodIds, presets, type Recipe, type ResolvedRecipe, resolveRecipe } from '../../protocol/recipe';
 import type { ExpertId } from '../../protocol/records';
-import type { DataRole, PlanSettings } from '../../protocol/workbench';
+import type { DataRole, PlanSettings, PresetChoice } from '../../protocol/workbench';
 
 /** Values a plan starts from: the demo's recipe, or nothing (the defaults of every field). Data fields in it don't count. */
 export interface Preset {
@@ -13,77 +13,208 @@ export interface Preset {
 
 export const defaultPreset: Preset = { name: 'Defaults', recipe: {} };
 
+/** The preset that came with the model. */
+export const ownPreset = 'own';
+
 /** Absolute path of every data file, by role. */
 export type DataPaths = Readonly<Record<DataRole, readonly string[]>>;
 
-/** The preset's values with every default filled in. */
-export function settingsOf({ recipe }: Preset): PlanSettings {
-  // Defaults depend on whether there is a retain set, never on which files these are.
-  const resolved = resolveRecipe({ ...recipe, model: '.', forget: '.', retain: recipe.retain ?? '.' });
+/** What the form offers: the model's own values first, then those of the catalogue; the demo's only for the demo. */
+export function presetChoices(own: Preset): readonly PresetChoice[] {
+  const isDemo = own !== defaultPreset && Object.keys(own.recipe).length > 0;
+  const first = isDemo
+    ? { help: 'What the recipe beside the model says.', source: 'recipe.uoe.json of the demo; our measurement, not the paper’s' }
+    : { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' };
+  return [
+    { id: ownPreset, label: own.name, ...first },
+    ...presets.filter(({ id }) => isDemo || !id.startsWith('demo-')).map(({ id, label, help, source }) => ({ id, label, help, source })),
+  ];
+}
+
+/** The preset `id` over how the model's own one reads its data; the own one where there is no such preset. */
+export function presetOf(own: Preset, id: string): Preset {
+  const chosen = presets.find((preset) => preset.id === id);
+  if (!chosen) return own;
+  const { addDocumentStart, chat, maxLength, scoring, checks, stop } = own.recipe;
+  return { name: chosen.label, recipe: { addDocumentStart, chat, maxLength, scoring, checks, stop, ...chosen.recipe } };
+}
+
+/** Every default filled in. They depend on whether there is a retain set, never on which files these are. */
+function filled(recipe: Partial<Recipe>): ResolvedRecipe {
+  const stop = recipe.checks ? recipe.stop : undefined;
+  const resolved = resolveRecipe({ ...recipe, stop, model: '.', forget: '.', retain: recipe.retain ?? '.' });
   if (!resolved.ok) throw new Error(`The preset is not a recipe: ${resolved.fault.message}`);
-  const { method, train, optimizer, steps, batchSize, anchor, seed } = resolved.value.recipe;
-  return { method, train, lr: optimizer.lr, steps, batchSize: batchSize === 'all' ? 16 : batchSize, anchorWeight: anchor.weight, seed };
+  return resolved.value.recipe;
 }
 
 /** The preset's own options hold for the preset's method only. */
 function methodFields(preset: Partial<Recipe>, method: string): Partial<Recipe> {
-  if (preset.method === method) return { methodOptions: preset.methodOptions, retainLoss: preset.retainLoss };
-  return {};
+  if ((preset.method ?? 'npo') === method) return { methodOptions: preset.methodOptions, retainLoss: preset.retainLoss };
+  return { methodOptions: undefined, retainLoss: undefined };
 }
 
-function dataFields({ recipe }: Preset, paths: DataPaths): Partial<Recipe> {
-  const [stopForget] = paths.stopForget;
-  const [forget] = paths.evaluateForget;
-  const [near] = paths.evaluateNear;
-  const measured = forget !== undefined || near !== undefined || paths.evaluateUtility.length > 0;
+const isMethod = (id: string): id is MethodId => (methodIds as readonly string[]).includes(id);
+
+type MethodSettings = Pick<PlanSettings, 'retainWeight' | 'steering' | 'steeringUnit' | 'beta' | 'delta'>;
+
+/** What a method's own fields start from: the preset's where it is the preset's method, else the defaults. */
+export function methodSettings({ recipe }: Preset, method: string): MethodSettings {
+  const choice = filled({ ...recipe, ...methodFields(recipe, method), method: isMethod(method) ? method : undefined });
+  const npo = choice.method === 'npo' ? choice.methodOptions : null;
+  const simnpo = choice.method === 'simnpo' ? choice.methodOptions : null;
+  const rmu = choice.method === 'rmu' ? choice.methodOptions : null;
+  const c = rmu?.c ?? 1;
   return {
-    retain: paths.retain[0],
-    checks: stopForget === undefined ? undefined : { ...recipe.checks, forget: stopForget, utility: [...paths.stopUtility] },
-    // A stop rule without checks is an error.
-    stop: stopForget === undefined ? undefined : recipe.stop,
-    evaluate: measured ? { forget, near, utility: [...paths.evaluateUtility] } : undefined,
+    retainWeight: rmu ? rmu.retainWeight : choice.retainLoss.kind === 'none' ? 0 : choice.retainLoss.weight,
+    steering: typeof c === 'number' ? c : c.timesHiddenNorm,
+    steeringUnit: typeof c === 'number' ? 'absolute' : 'hiddenNorm',
+    beta: (npo ?? simnpo)?.beta ?? 1,
+    delta: simnpo?.delta ?? 0,
   };
 }
 
-const withoutUndefined = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T;
+/** The preset's values with every default filled in. */
+export function settingsOf(preset: Preset): PlanSettings {
+  const { method, train, optimizer, steps, batchSize, accumulate, anchor, seed, maxLength, keep } = filled(preset.recipe);
+  const { checks, stop = {} } = preset.recipe;
+  return {
+    method,
+    train,
+    lr: optimizer.lr,
+    steps,
+    batchSize: batchSize === 'all' ? 16 : batchSize,
+    anchorWeight: anchor.weight,
+    seed,
+    anchorForm: anchor.form,
+    ...methodSettings(preset, method),
+    schedule: optimizer.schedule,
+    warmup: optimizer.warmup,
+    maxLength,
+    accumulate,
+    everySteps: checks?.everySteps ?? 10,
+    keep,
+    forgetAtMost: stop.forgetAtMost ?? null,
+    utilityDropAtMost: stop.utilityDropAtMost ?? null,
+    nllRiseAtMost: stop.nllRiseAtMost ?? null,
+    patience: stop.patience ?? 1,
+  };
+}
+
+/** The settings with a change; another method brings its own options. */
+export function changedSettings(preset: Preset, settings: PlanSettings, patch: Partial<PlanSettings>): PlanSettings {
+  const { method } = patch;
+  if (method === undefined || method === settings.method || !isMethod(method)) return { ...settings, ...patch };
+  return { ...settings, ...methodSettings(preset, method), ...patch };
+}
+
+function methodOptions(preset: Partial<Recipe>, settings: PlanSettings): Recipe['methodOptions'] {
+  const { method, beta, delta, steering, steeringUnit, retainWeight } = settings;
+  const vector = methodFields(preset, method).methodOptions?.controlVector;
+  if (method === 'npo') return { beta };
+  if (method === 'simnpo') return { beta, delta };
+  if (method !== 'rmu') return undefined;
+  const c = steeringUnit === 'absolute' ? steering : { timesHiddenNorm: steering };
+  return { c, retainWeight, ...(vector === undefined ? {} : { controlVector: vector }) };
+}
+
+/** RMU has its own retain term, GA none by definition; a weight of 0 is no retain loss. */
+function retainLoss(preset: Partial<Recipe>, { method, retainWeight }: PlanSettings): Recipe['retainLoss'] {
+  if (method === 'rmu' || retainWeight === 0) return { kind: 'none' };
+  const kind = methodFields(preset, method).retainLoss?.kind;
+  return { kind: kind === 'kl' ? 'kl' : 'nll', weight: retainWeight };
+}
+
+const withoutUndefined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined && entry !== null)) as T;
+
+/** Checks and the rules that look at them: only where there is a set to check on. */
+function checkFields(settings: PlanSettings, paths: DataPaths): Pick<Recipe, 'checks' | 'stop'> {
+  const [forget] = paths.stopForget;
+  if (forget === undefined) return {};
+  const { everySteps, forgetAtMost, utilityDropAtMost, nllRiseAtMost, patience } = settings;
+  const hasUtility = paths.stopUtility.length > 0;
+  const rules = withoutUndefined({ forgetAtMost, ...(hasUtility ? { utilityDropAtMost, nllRiseAtMost } : {}) }) as NonNullable<Recipe['stop']>;
+  return {
+    checks: { everySteps, forget, utility: [...paths.stopUtility] },
+    ...(Object.keys(rules).length > 0 ? { stop: { ...rules, patience } } : {}),
+  };
+}
 
 /** The recipe of a run: what the form says, over the preset, with absolute paths. */
 export function recipeOf(preset: Preset, settings: PlanSettings, model: string, target: ExpertId, paths: DataPaths): Recipe {
-  const { recipe } = preset;
+  const { checks: _checks, stop: _stop, evaluate: _evaluate, ...recipe } = preset.recipe;
   const [forget, retain] = [paths.forget[0], paths.retain[0]];
-  const fields = methodFields(recipe, settings.method);
-  const data = dataFields(preset, paths);
+  const [evaluateForget, near] = [paths.evaluateForget[0], paths.evaluateNear[0]];
+  const measured = evaluateForget !== undefined || near !== undefined || paths.evaluateUtility.length > 0;
   return withoutUndefined({
     ...recipe,
-    ...fields,
-    ...data,
-    evaluate: data.evaluate && withoutUndefined(data.evaluate),
+    ...checkFields(settings, paths),
+    evaluate: measured ? withoutUndefined({ forget: evaluateForget, near, utility: [...paths.evaluateUtility] }) : undefined,
+    retain,
     // A retain loss without a retain set is an error; without either the run has none.
-    retainLoss: retain === undefined ? undefined : fields.retainLoss,
-    methodOptions: fields.methodOptions,
+    retainLoss: retain === undefined ? undefined : retainLoss(recipe, settings),
+    methodOptions: methodOptions(recipe, settings),
     model,
     forget,
     target: { layer: target.layer, expert: target.expert },
     train: settings.train,
     method: settings.method as Recipe['method'],
-    anchor: { ...recipe.anchor, weight: settings.anchorWeight },
-    optimizer: { ...recipe.optimizer, lr: settings.lr },
+    anchor: { weight: settings.anchorWeight, form: settings.anchorForm },
+    optimizer: { ...recipe.optimizer, lr: settings.lr, schedule: settings.schedule, warmup: settings.warmup },
     steps: settings.steps,
     batchSize: settings.batchSize,
+    accumulate: settings.accumulate,
+    maxLength: settings.maxLength,
+    keep: settings.keep,
     seed: settings.seed,
   });
 }
 
-/** The settings of a run as rows of a list. */
-export function settingsRows(settings: PlanSettings, target: ExpertId): readonly (readonly [string, string])[] {
-  return [
-    ['Target', expertName(target)],
-    ['Method', settings.method.toUpperCase()],
-    ['Trains', settings.train.replace('+', ' and ')],
-    ['Anchor weight', setting(settings.anchorWeight)],
-    ['Learning rate', setting(settings.lr)],
-    ['Steps', setting(settings.steps)],
-    ['Batch', setting(settings.batchSize)],
-    ['Seed', setting(settings.seed)],
+type SettingsRow = readonly [name: string, value: string, note?: string];
+
+const stopRows = ({ stop, checks }: ResolvedRecipe): readonly SettingsRow[] => {
+  const rules = [
+    ...(stop?.forgetAtMost == null ? [] : [`forget at most ${setting(stop.forgetAtMost)}`]),
+    ...(stop?.utilityDropAtMost == null ? [] : [`utility drop above ${setting(stop.utilityDropAtMost)}`]),
+    ...(stop?.nllRiseAtMost == null ? [] : [`utility NLL rise above ${setting(stop.nllRiseAtMost)}`]),
   ];
+  if (!checks) return [['Stops at', 'its last step', 'no stop set']];
+  const every = `checked every ${setting(checks.everySteps)} steps`;
+  if (!stop || rules.length === 0) return [['Stops at', 'its last step', every]];
+  return [['Stops at', rules.join(', '), stop.patience === 1 ? every : `${every}, ${setting(stop.patience)} in a row`]];
+};
+
+/** The settings of a run as rows of a list, from the recipe it carries out. */
+export function settingsRows(recipe: Recipe, target: readonly ExpertId[]): readonly SettingsRow[] {
+  const resolved = resolveRecipe(recipe);
+  if (!resolved.ok) return [];
+  const run = resolved.value.recipe;
+  const c = run.method === 'rmu' ? run.methodOptions.c : null;
+  const beta = run.method === 'npo' || run.method === 'simnpo' ? run.methodOptions.beta : null;
+  const retain = run.method === 'rmu' ? run.methodOptions.retainWeight : run.retainLoss.kind === 'none' ? null : run.retainLoss.weight;
+  return [
+    ['Target', target.length > 0 ? target.map(expertName).join(', ') : 'highest affinity'],
+    ['Method', run.method.toUpperCase()],
+    ['Anchor weight α', setting(run.anchor.weight), `${run.anchor.form} form`],
+    ['Retain weight λ', retain === null ? 'none' : setting(retain), run.method === 'rmu' ? 'RMU’s own term' : run.retainLoss.kind.toUpperCase()],
+    ...(c === null ? [] : [['Steering c', typeof c === 'number' ? setting(c) : `${setting(c.timesHiddenNorm)} × hidden norm`] as const]),
+    ...(beta === null ? [] : [['β', setting(beta)] as const]),
+    ['Trains', run.train.replace('+', ' and ')],
+    [
+      'Learning rate',
+      setting(run.optimizer.lr),
+      run.optimizer.warmup > 0 ? `${run.optimizer.schedule}, warm-up ${run.optimizer.warmup}` : run.optimizer.schedule,
+    ],
+    ['Batch', `${run.batchSize} rows`, `at most ${run.maxLength} tokens each${run.accumulate > 1 ? `, in ${run.accumulate} parts` : ''}`],
+    ['Steps', setting(run.steps)],
+    ['Seed', setting(run.seed)],
+    ['Keeps', run.keep === 'best' ? 'the best check' : 'the last step'],
+    ...stopRows(run),
+  ];
+}
+
+/** The form's values of a run's recipe, for "Use as new plan". */
+export function settingsOfRun(recipe: Recipe): PlanSettings {
+  const { stop, checks, ...rest } = recipe;
+  return settingsOf({ name: '', recipe: { ...rest, ...(checks ? { checks, ...(stop ? { stop } : {}) } : {}) } });
 }

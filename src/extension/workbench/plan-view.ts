@@ -1,0 +1,53 @@
+/** What the plan form shows: the settings beside their preset, and the engine's answer for them. */
+import type { MethodDescriptor } from '../../protocol/catalogue';
+import type { RunPlan } from '../../protocol/engine';
+import { setting } from '../../protocol/numbers';
+import type { PlanSettings, PlanView, WayOut } from '../../protocol/workbench';
+import { ownPreset, type Preset, presetChoices, presetOf, settingsOf } from './plan';
+
+export interface PlanForm {
+  /** The values that came with the model. */
+  readonly own: Preset;
+  readonly presetId: string;
+  readonly settings: PlanSettings;
+  readonly methods: readonly MethodDescriptor[];
+}
+
+export function planViewOf({ own, presetId, settings, methods }: PlanForm, answer: PlanView['answer'], refusal: string | null): PlanView {
+  const preset = presetOf(own, presetId);
+  const changed = JSON.stringify(settingsOf(preset)) !== JSON.stringify(settings);
+  const presets = presetChoices(own);
+  return {
+    settings,
+    preset: preset.name,
+    presetId: presets.some(({ id }) => id === presetId) ? presetId : ownPreset,
+    presets,
+    changed,
+    methods,
+    answer,
+    refusal,
+  };
+}
+
+function wayOut(change: RunPlan['waysOut'][number]['change']): Pick<WayOut, 'label' | 'patch'> {
+  const { accumulate, batchSize, maxLength } = change;
+  if (accumulate !== undefined) return { label: `Cut each batch into ${setting(accumulate)} parts`, patch: { accumulate } };
+  if (batchSize !== undefined) return { label: `Use batch ${setting(batchSize)}`, patch: { batchSize } };
+  return { label: `Keep ${setting(maxLength ?? 2)} tokens of a row`, patch: { maxLength: maxLength ?? 2 } };
+}
+
+/** The engine's answer with what the page needs besides; `step` is one measured step of the same work. */
+export function answerOf(plan: RunPlan, step: { readonly seconds: number; readonly run: number } | null): NonNullable<PlanView['answer']> {
+  const { memory, memoryParts, availableBytes, disk, waysOut, target: _target, ...rest } = plan;
+  return {
+    ...rest,
+    peakBytes: memory.peakBytes,
+    budgetBytes: memory.budgetBytes,
+    parts: memoryParts,
+    freeBytes: Math.min(memory.budgetBytes, availableBytes ?? memory.budgetBytes),
+    diskBytes: disk.bytes,
+    diskFree: disk.free,
+    step,
+    waysOut: waysOut.map(({ change, peakBytes }) => ({ ...wayOut(change), peakBytes, fits: peakBytes <= memory.budgetBytes })),
+  };
+}
