@@ -5,8 +5,10 @@ import type { Fault } from '../protocol/fault';
 import type { ExpertId } from '../protocol/records';
 import type { WebviewMessage } from '../protocol/webview-message';
 import type { DataRole, ProblemAction, RunRow, WorkbenchState } from '../protocol/workbench';
+import { createAnswerDocuments } from './answer-documents';
 import { demoName, readDemo } from './demo';
 import { askForCheckpoint, askForData, askForExport, askForForm, askForTarget, confirmDiscard } from './dialogs';
+import { saveFigure } from './save-figure';
 import type { Jobs } from './workbench/job';
 import type { Figures, Loop } from './workbench/loop';
 import { fileSource, selectionSource } from './workbench/sources';
@@ -37,6 +39,7 @@ export interface Actions {
   resumeRun(row: RunRow): Promise<void>;
   exportRun(row: RunRow): Promise<void>;
   refreshRuns(): Promise<void>;
+  compareAnswers(): Promise<void>;
   restartEngine(): Promise<void>;
   showLog(): void;
   /** One message of the webview. */
@@ -53,6 +56,8 @@ function selectedText(editor: vscode.TextEditor): { readonly text: string; reado
 }
 
 export function actionsOf({ context, store, figures, loop, jobs, panel, log, report, workspace }: ActionParts): Actions {
+  const answerDocuments = createAnswerDocuments();
+  context.subscriptions.push(answerDocuments);
   const displayName = (uri: vscode.Uri) => vscode.workspace.asRelativePath(uri, false);
 
   async function openCheckpoint(folder?: vscode.Uri): Promise<void> {
@@ -104,6 +109,12 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     }
   }
 
+  async function compareAnswers(): Promise<void> {
+    const { comparison } = store.get();
+    const rows = comparison && (await loop.comparison.askAnswers());
+    if (comparison && rows) await answerDocuments.open(comparison, rows);
+  }
+
   async function exportShown(form: 'checkpoint' | 'patch'): Promise<void> {
     const { comparison, model } = store.get();
     if (!comparison) return;
@@ -140,6 +151,10 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     chooseData: ({ role }) => chooseData(role),
     clearData: ({ role }) => loop.setData(role, []),
     read: () => loop.read(),
+    useSelection: unlearnSelection,
+    tick: ({ prompts, ticked }) => loop.tick(prompts, ticked),
+    tokens: ({ prompt }) => loop.showTokens(prompt),
+    doctor: () => loop.testEngine(),
     target: ({ layer, expert }) => loop.setTarget({ layer, expert }),
     chooseTarget,
     settings: ({ patch }) => loop.changeSettings(patch),
@@ -151,6 +166,13 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     steer: ({ action }) => steer(action),
     cancel: ({ id }) => jobs.cancel(id),
     showRun: ({ run }) => loop.showRun(run),
+    compare: ({ before, after }) => loop.showRun(after, before),
+    readRouting: ({ prompts }) => loop.comparison.readRouting(prompts),
+    askAnswers: () => loop.comparison.askAnswers(),
+    compareAnswers,
+    audit: ({ audit }) => loop.comparison.runAudit(audit),
+    runAgain: ({ run }) => loop.runAgain(run),
+    saveFigure: (figure) => saveFigure(figure, workspace(), report),
     export: ({ form }) => exportShown(form),
     discard: ({ discarded }) => loop.discard(discarded),
   };
@@ -178,6 +200,7 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
       if (form) await exportShown(form);
     },
     refreshRuns: () => loop.refreshRuns(),
+    compareAnswers,
     restartEngine: () => loop.restartEngine(),
     showLog: () => log.show(),
     act(message) {

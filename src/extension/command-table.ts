@@ -33,6 +33,7 @@ export const commandTable = [
   { id: 'uoe.showRun', title: 'Show Run', palette: 'false', withoutEngine: 'starts one' },
   { id: 'uoe.resumeRun', title: 'Resume Run', icon: '$(debug-continue)', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
   { id: 'uoe.exportRun', title: 'Export Run…', icon: '$(export)', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
+  { id: 'uoe.compareAnswers', title: 'Compare Answers', icon: '$(diff)', enablement: 'isWorkspaceTrusted && uoe.hasComparison', withoutEngine: 'starts one' },
   { id: 'uoe.refreshRuns', title: 'Refresh Run History', icon: '$(refresh)', enablement: trusted, withoutEngine: 'starts one' },
   { id: 'uoe.restartEngine', title: 'Restart Engine', enablement: trusted, withoutEngine: 'starts one' },
   { id: 'uoe.showLog', title: 'Show Log', withoutEngine: 'shows the log' },

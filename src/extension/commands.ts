@@ -20,6 +20,7 @@ export function registerCommands(actions: Actions): readonly vscode.Disposable[]
     'uoe.showRun': (row) => row !== undefined && actions.showRun(row as RunRow),
     'uoe.resumeRun': (row) => row !== undefined && actions.resumeRun(row as RunRow),
     'uoe.exportRun': (row) => row !== undefined && actions.exportRun(row as RunRow),
+    'uoe.compareAnswers': () => actions.compareAnswers(),
     'uoe.refreshRuns': () => actions.refreshRuns(),
     'uoe.restartEngine': () => actions.restartEngine(),
     'uoe.showLog': () => actions.showLog(),

@@ -31,6 +31,7 @@ function keepContexts(store: Store<WorkbenchState>): () => void {
   const contexts = (state: WorkbenchState) => ({
     'uoe.hasModel': state.model !== null,
     'uoe.hasAttribution': state.attribution !== null,
+    'uoe.hasComparison': state.comparison !== null,
     'uoe.running': state.run !== null && ['running', 'paused', 'stopping'].includes(state.run.status),
   });
   let last: Readonly<Record<string, boolean>> = {};
@@ -89,7 +90,7 @@ export interface ExtensionApi {
 export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const log = vscode.window.createOutputChannel('UOE', { log: true });
   const store = createStore<WorkbenchState>(initialState(vscode.workspace.isTrusted));
-  const figures = createStore<Figures>({ heatmap: null, steps: { run: '', rows: [] } });
+  const figures = createStore<Figures>({ heatmap: null, prompts: null, ticks: null, tokens: null, steps: { run: '', rows: [] } });
   const notify = notifier(log);
 
   // Assigned below: the engine's status, the jobs and the panel's messages go to the loop, which needs all three.

@@ -37,7 +37,7 @@ function createPoster(post: (message: HostMessage) => void, { store, figures }: 
   let isReady = false;
   let timer: NodeJS.Timeout | undefined;
   let last = 0;
-  let sentHeatmap: unknown;
+  let sent: Partial<Figures> = {};
   let sentRun = '';
   let sentSteps = 0;
   let lastSent: unknown;
@@ -46,9 +46,14 @@ function createPoster(post: (message: HostMessage) => void, { store, figures }: 
     timer = undefined;
     last = Date.now();
     if (!isReady) return;
-    const { heatmap, steps } = figures.get();
-    if (heatmap !== sentHeatmap) post({ type: 'heatmap', figures: heatmap });
-    sentHeatmap = heatmap;
+    const { heatmap, prompts, ticks, tokens, steps, routing, answers } = figures.get();
+    if (heatmap !== sent.heatmap) post({ type: 'heatmap', figures: heatmap });
+    if (prompts !== sent.prompts) post({ type: 'prompts', list: prompts });
+    if (ticks !== sent.ticks) post({ type: 'ticks', ticks });
+    if (tokens !== sent.tokens) post({ type: 'tokens', strip: tokens });
+    if (routing !== sent.routing) post({ type: 'routing', figures: routing ?? null });
+    if (answers !== sent.answers) post({ type: 'answers', figures: answers ?? null });
+    sent = { heatmap, prompts, ticks, tokens, routing, answers };
     // Another run, or one that was resumed and has journalled a step anew.
     if (steps.run !== sentRun || steps.rows[sentSteps - 1] !== lastSent) sentSteps = 0;
     sentRun = steps.run;
@@ -61,7 +66,7 @@ function createPoster(post: (message: HostMessage) => void, { store, figures }: 
   return {
     ready() {
       isReady = true;
-      sentHeatmap = undefined;
+      sent = {};
       sentRun = '';
       sentSteps = 0;
       send();

@@ -320,7 +320,11 @@ export interface EngineRequests {
     { readonly runs: readonly RunRecord[]; readonly broken: readonly { readonly folder: string; readonly why: string }[] },
   ];
   readRun: [{ readonly run: string; readonly workspace: string }, RunFolder];
-  answers: [{ readonly model: string; readonly run: string; readonly workspace: string; readonly limit?: number }, AnswerComparison];
+  /** Before: the original, or the run that `before` names. */
+  answers: [
+    { readonly model: string; readonly run: string; readonly before?: string; readonly workspace: string; readonly limit?: number },
+    AnswerComparison,
+  ];
   exportRun: [
     { readonly run: string; readonly workspace: string; readonly to: string; readonly form: 'checkpoint' | 'patch'; readonly link?: boolean },
     ExportResult,

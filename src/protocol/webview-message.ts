@@ -1,7 +1,7 @@
 /** Messages from the webview, checked before the host acts on any of them: the webview is a browser page and is not trusted. */
 import { z } from 'zod';
 import { figureForms } from './comparison-view';
-import { dataRoles, problemActions, stepNames } from './workbench';
+import { dataRoles, exportForms, problemActions, resultActions, stepNames } from './workbench';
 
 const index = z.number().int().min(0);
 /** A file's name without its ending: nothing that could lead to another folder. */
@@ -67,7 +67,8 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('audit'), audit: z.string().max(64) }).strict(),
   z.object({ type: z.literal('runAgain'), run: z.string().max(200) }).strict(),
   z.object({ type: z.literal('saveFigure'), name: figureName, form: z.enum(figureForms), content: z.string().min(1).max(mostFigureCharacters) }).strict(),
-  z.object({ type: z.literal('export'), form: z.enum(['checkpoint', 'patch']) }).strict(),
+  z.object({ type: z.literal('export'), form: z.enum(exportForms) }).strict(),
+  z.object({ type: z.literal('result'), action: z.enum(resultActions) }).strict(),
   z.object({ type: z.literal('discard'), discarded: z.boolean() }).strict(),
 ]);
 export type WebviewMessage = z.infer<typeof webviewMessage>;

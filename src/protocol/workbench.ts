@@ -4,7 +4,7 @@
  */
 import type { MethodDescriptor } from './catalogue';
 import type { AnswersFigures, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
-import type { BackendInfo, ModelInfo } from './engine';
+import type { BackendInfo, ExportResult, ModelInfo, RunChanges } from './engine';
 import type { ConcentrationView, DoctorView, PreviewView, PromptList, PromptsView, PromptTicks, TokenStrip } from './prompts-view';
 import type { CheckRecord, ExpertId, RankedExpert, RunStatus, StepRecord } from './records';
 
@@ -263,15 +263,28 @@ export interface ComparisonView {
   readonly discarded: boolean;
 }
 
+/** What step 5 can do with a result. */
+export const exportForms = ['checkpoint', 'patch', 'report', 'experts'] as const;
+export const resultActions = ['verify', 'apply', 'restore', 'openReport', 'copyChecksums'] as const;
+export type ResultAction = (typeof resultActions)[number];
+export type ExportForm = (typeof exportForms)[number] | 'applied' | 'restored';
+
+/** What the run shown changes in its checkpoint: the engine's measurement, or why there is none. */
+export interface ChangesView {
+  readonly run: string;
+  readonly answer: RunChanges | null;
+  readonly refusal: string | null;
+}
+
+/** What was done last with a result. */
 export interface ExportView {
   readonly run: string;
-  readonly form: 'checkpoint' | 'patch';
+  readonly form: ExportForm;
+  /** Name of the file, folder or checkpoint. */
   readonly place: string;
-  readonly changed: readonly string[];
-  readonly checked: number;
-  readonly equal: number;
-  readonly differing: readonly string[];
   readonly bytesWritten: number;
+  /** Tensors outside the change, and files beside them, by SHA-256; null where only the change was written. */
+  readonly proof: ExportResult['proof'] | null;
 }
 
 export interface RunRow {
@@ -312,6 +325,7 @@ export interface WorkbenchState {
   readonly plan: PlanView | null;
   readonly run: RunView | null;
   readonly comparison: ComparisonView | null;
+  readonly changes: ChangesView | null;
   readonly exported: ExportView | null;
   readonly runs: readonly RunRow[];
 }

@@ -100,12 +100,12 @@ async function generatedRows(opened: OpenedModel, set: string, path: string, how
 }
 
 /** Rows of a run's evaluation sets, as the model answered before and answers now. */
-export const answers: Handler<'answers'> = async (session, { model, run, workspace, limit = usualLimit }, call) => {
+export const answers: Handler<'answers'> = async (session, { model, run, before, workspace, limit = usualLimit }, call) => {
   const folder = unwrap(await resolveRun(diskReader, workspace, run, process.cwd()));
   const { recipe } = unwrap(await readRunFolder(diskReader, folder));
   const opened = await session.models.open(model, session.settings.memory);
   const both: Both = {
-    before: await conditionsFor(session, opened, {}, call.signal),
+    before: await conditionsFor(session, opened, before === undefined ? {} : { run: before, workspace }, call.signal),
     after: await conditionsFor(session, opened, { run: folder, workspace }, call.signal),
   };
   await backendReady(session, opened);

@@ -1,2 +1,171 @@
-/** Step 4's part of the state; the engine's room of experiments makes it, so that report and page say the same. */
-export { comparisonView as comparisonOf } from '../../experiment/comparison-view';
+/**
+ * Step 4 in the host: which two are compared, and what is computed for them when it is asked for. Routing and answers run the model, so they
+ * are jobs, and are kept for each pair; everything else is read from run folders.
+ */
+import { comparisonView } from '../../experiment/comparison-view';
+import type { AnswersFigures, RoutingFigures } from '../../protocol/comparison-view';
+import type { AttributionResult, Reading, RunFolder } from '../../protocol/engine';
+import { type Fault, fail, type Result } from '../../protocol/fault';
+import type { Recipe } from '../../protocol/recipe';
+import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
+import type { EngineClient } from '../engine/client';
+import { answerRow } from './answers';
+import type { Jobs } from './job';
+import { routingFigures } from './routing-comparison';
+import type { Store } from './store';
+
+/** Large answers of step 4; they go to the page in messages of their own. */
+export interface ComparisonFigures {
+  readonly routing?: RoutingFigures | null;
+  readonly answers?: AnswersFigures | null;
+}
+
+export interface ComparisonParts {
+  readonly engine: EngineClient;
+  readonly store: Store<WorkbenchState>;
+  readonly figures: { set(change: ComparisonFigures): void };
+  readonly jobs: Jobs;
+  readonly workspace: () => string;
+  readonly report: (fault: Fault) => void;
+}
+
+export interface Comparison {
+  /** Shows a run beside `before`, a run, or beside the original. False where a folder could not be read. */
+  show(run: string, before: string | null): Promise<boolean>;
+  readRouting(prompts: RoutingFigures['prompts']): Promise<void>;
+  /** The rows that are shown; asked for first where they are not there yet. */
+  askAnswers(): Promise<AnswersFigures | null>;
+  runAudit(audit: string): Promise<void>;
+  /** The table of all runs again. */
+  readTable(): Promise<void>;
+}
+
+/** Rows of each evaluation set that are asked. */
+const answersPerSet = 60;
+/** Of the pairs looked at last, the figures are kept. */
+const keptPairs = 8;
+
+/** How the run read its data. */
+const readingOf = ({ maxLength, chat, addDocumentStart }: Recipe): Reading => ({
+  maxLength,
+  chat,
+  documentStart: addDocumentStart === undefined ? 'auto' : addDocumentStart ? 'yes' : 'no',
+});
+
+function kept<T>(): { get(key: string): T | undefined; keep(key: string, value: T): void } {
+  const values = new Map<string, T>();
+  return {
+    get: (key) => values.get(key),
+    keep(key, value) {
+      values.set(key, value);
+      const [oldest] = values.keys();
+      if (values.size > keptPairs) values.delete(oldest);
+    },
+  };
+}
+
+export function createComparison({ engine, store, figures, jobs, workspace, report }: ComparisonParts): Comparison {
+  let own: RunFolder | null = null;
+  let other: RunFolder | null = null;
+  const routings = kept<RoutingFigures>();
+  const answers = kept<AnswersFigures>();
+
+  const set = (comparison: ComparisonView) => store.set({ comparison });
+  const shown = () => store.get().comparison;
+  const failed = ({ fault }: { readonly fault: Fault }) => fault.code !== 'cancelled' && report(fault);
+
+  const read = (run: string) => engine.request('readRun', { run, workspace: workspace() });
+
+  async function show(run: string, before: string | null): Promise<boolean> {
+    const folder = await read(run);
+    const second = before === null ? null : await read(before);
+    if (!folder.ok) {
+      report(folder.fault);
+      return false;
+    }
+    if (second && !second.ok) {
+      report(second.fault);
+      return false;
+    }
+    own = folder.value;
+    other = second?.value ?? null;
+    const last = shown();
+    const view = comparisonView(own, last?.run === run && last.discarded, other);
+    set({ ...view, table: last?.table ?? null });
+    figures.set({ routing: routings.get(`${view.pair}|forget`) ?? routings.get(`${view.pair}|retain`) ?? null, answers: answers.get(view.pair) ?? null });
+    void readTable();
+    return true;
+  }
+
+  async function readTable(): Promise<void> {
+    const answer = await engine.request('compare', { workspace: workspace() });
+    const now = shown();
+    if (answer.ok && now) set({ ...now, table: answer.value.table });
+  }
+
+  async function readRouting(prompts: RoutingFigures['prompts']): Promise<void> {
+    const view = shown();
+    const run = own;
+    if (!view || !run) return;
+    const { recipe } = run;
+    const key = `${view.pair}|${prompts}`;
+    const known = routings.get(key);
+    if (known) return figures.set({ routing: known });
+    const data = prompts === 'forget' ? recipe.forget : recipe.retain;
+    if (data === undefined || data === null)
+      return report(fail('usage', `Run ${view.number} has no retain set.`, 'Look at the routing of its forget prompts.').fault);
+    const experts = [...run.record.target.experts, ...(other?.record.target.experts ?? [])];
+    const result = await jobs.run(`Routing of ${prompts} prompts`, async (options): Promise<Result<readonly [AttributionResult, AttributionResult]>> => {
+      const attribute = (folder: RunFolder | null) =>
+        engine.request(
+          'attribute',
+          {
+            model: recipe.model,
+            prompts: [{ kind: 'file', path: data }],
+            ...readingOf(recipe),
+            ...(folder ? { run: folder.record.id, workspace: workspace() } : {}),
+          },
+          options,
+        );
+      const before = await attribute(other);
+      if (!before.ok) return before;
+      const after = await attribute(run);
+      return after.ok ? { ok: true, value: [before.value, after.value] } : after;
+    });
+    if (!result.ok) return void failed(result);
+    const routing = routingFigures({ pair: view.pair, prompts, target: experts }, ...result.value);
+    routings.keep(key, routing);
+    if (shown()?.pair === view.pair) figures.set({ routing });
+  }
+
+  async function askAnswers(): Promise<AnswersFigures | null> {
+    const view = shown();
+    const run = own;
+    if (!view || !run) return null;
+    const known = answers.get(view.pair);
+    if (known) return known;
+    const params = { model: run.recipe.model, workspace: workspace(), limit: answersPerSet };
+    const result = await jobs.run('Asking before and after', (options) =>
+      engine.request('answers', { ...params, run: run.record.id, ...(other ? { before: other.record.id } : {}) }, options),
+    );
+    if (!result.ok) {
+      failed(result);
+      return null;
+    }
+    const rows: AnswersFigures = { pair: view.pair, rows: result.value.rows.map(answerRow) };
+    answers.keep(view.pair, rows);
+    if (shown()?.pair === view.pair) figures.set({ answers: rows });
+    return rows;
+  }
+
+  async function runAudit(audit: string): Promise<void> {
+    const view = shown();
+    if (!view || !own) return;
+    const title = view.audits.find(({ id }) => id === audit)?.title ?? audit;
+    const result = await jobs.run(`Audit: ${title}`, (options) => engine.request('audit', { run: view.run, workspace: workspace(), audit }, options));
+    if (!result.ok) return void failed(result);
+    if (shown()?.pair === view.pair) await show(view.run, view.before.run);
+  }
+
+  return { show, readRouting, askAnswers, runAudit, readTable };
+}

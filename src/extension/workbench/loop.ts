@@ -8,26 +8,25 @@ import { runsFolder } from '../../experiment/history';
 import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
 import type { ModelInfo } from '../../protocol/engine';
-import { type Fault, fail, type Result, sentence } from '../../protocol/fault';
-import { count } from '../../protocol/numbers';
+import { type Fault, fail, ok, type Result, sentence } from '../../protocol/fault';
 import type { Recipe } from '../../protocol/recipe';
 import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protocol/records';
-import type { DataRole, HeatmapFigures, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
+import type { DataRole, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
-import { comparisonOf } from './comparison';
+import { type Comparison, type ComparisonFigures, createComparison } from './comparison';
 import type { Jobs } from './job';
 import { findInterrupted } from './interrupted';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
 import { measuredStep } from './measured-step';
 import { changedSettings, defaultPreset, ownPreset, type Preset, presetOf, recipeOf, settingsOf, settingsOfRun, settingsRows } from './plan';
 import { answerOf, planViewOf } from './plan-view';
-import { createPreview } from './preview';
+import { createPreview, doctorView } from './preview';
 import { createPrompts, type PromptFigures, type Prompts, type Unticked } from './prompts';
 import { noSources, pathsOf, type Source, type Sources, savedSources, viewsOf } from './sources';
 import { stoppedProblem } from './stopped-problem';
 import type { Store } from './store';
 
-export interface Figures extends PromptFigures {
+export interface Figures extends PromptFigures, ComparisonFigures {
   readonly steps: { readonly run: string; readonly rows: readonly StepRecord[] };
 }
 
@@ -81,9 +80,11 @@ export interface Loop {
   lookForInterrupted(): Promise<{ readonly elsewhere: boolean }>;
   dismissInterrupted(): void;
   steer(action: 'pause' | 'continue' | 'keep' | 'discard'): Promise<void>;
-  showRun(id: string): Promise<void>;
+  showRun(id: string, before?: string | null): Promise<void>;
+  /** The same recipe, seed and data once more. */
+  runAgain(id: string): Promise<void>;
+  readonly comparison: Comparison;
   refreshRuns(): Promise<void>;
-  exportRun(form: 'checkpoint' | 'patch', to: string, place: string): Promise<void>;
   discard(discarded: boolean): void;
   show(step: WorkbenchStep): void;
   engineChanged(status: EngineStatus): void;
@@ -130,8 +131,11 @@ export function createLoop(around: Surroundings): Loop {
   let current: Beginning | null = null;
   let startedAt = 0;
 
+  const comparison = createComparison(around);
   const state = () => store.get();
   const set = (change: Partial<WorkbenchState>) => store.set(change);
+  const preview = createPreview({ engine, store });
+  const prompts: Prompts = createPrompts({ engine, store, figures, onChange: () => schedulePlan() });
 
   function failed(title: string, fault: Fault, actions: ProblemView['actions'] = []): void {
     if (fault.code === 'cancelled') return;
@@ -185,6 +189,7 @@ export function createLoop(around: Surroundings): Loop {
     set({ model: viewOf(info.value, name), data: viewsOf(sources), step: sources.forget.length > 0 ? 'find' : 'model' });
     await refreshRuns();
     if (sources.forget.length > 0) await read();
+    else void preview.refresh(path, sources, reading());
   }
 
   function changePrompts(forget: readonly Source[]): void {
@@ -202,12 +207,12 @@ export function createLoop(around: Surroundings): Loop {
     set({ problem: null });
     const against = dataOf('retain');
     const read = sources.forget;
+    void preview.refresh(path, sources, reading());
     const result = await jobs.run('Reading forget prompts', (options) =>
       engine.request('attribute', { model: path, prompts: dataOf('forget'), ...(against.length > 0 ? { against } : {}), ...reading() }, options),
     );
     if (!result.ok) return failed('The prompts could not be read', result.fault);
     prompts.take(result.value, read);
-    void preview.refresh(path, sources, reading());
   }
 
   function setTarget(id: ExpertId): void {
@@ -226,15 +231,27 @@ export function createLoop(around: Surroundings): Loop {
     set({ plan: planViewOf({ own: preset, presetId, settings, methods: catalogue?.methods ?? [] }, answer, refusal) });
   }
 
+  /** Only the ticked prompts are forgotten: all of one source as they are, else the chosen rows as a file. */
+  const forgetFiles = () =>
+    prompts.files(around.saveSelection, async () => {
+      const saved = await savedSources({ ...noSources, forget: sources.forget }, around.saveSelection);
+      if (!saved.ok) return saved;
+      sources = { ...sources, forget: saved.value.forget };
+      return ok(pathsOf(saved.value).forget);
+    });
+
   /** The recipe for what is on the screen; saves a selection, so it is called only once the user looks at the plan. */
   async function currentRecipe(): Promise<Result<Recipe>> {
     const { target } = state();
     if (model === null || !settings) return fail('usage', 'No model is open.');
     if (!target) return fail('usage', 'No target expert yet.', 'Find the expert first.');
-    const saved = await savedSources(sources, around.saveSelection);
+    const forget = await forgetFiles();
+    if (!forget.ok) return forget;
+    const saved = await savedSources({ ...sources, forget: [] }, around.saveSelection);
     if (!saved.ok) return saved;
-    sources = saved.value;
-    return { ok: true, value: recipeOf(presetOf(preset, presetId), settings, model, target, pathsOf(sources)) };
+    sources = { ...saved.value, forget: sources.forget };
+    const paths = { ...pathsOf(sources), forget: forget.value };
+    return { ok: true, value: recipeOf(presetOf(preset, presetId), settings, model, target, paths) };
   }
 
   function schedulePlan(): void {
@@ -264,22 +281,24 @@ export function createLoop(around: Surroundings): Loop {
   // ---- run
 
   /** What a run starts from: the plan on the screen, or, to resume one, that run's own recipe and journal. */
-  async function beginning(resume: string | undefined): Promise<Result<Beginning>> {
-    if (resume === undefined) {
+  async function beginning(resume: string | undefined, again: string | undefined): Promise<Result<Beginning>> {
+    const from = resume ?? again;
+    if (from === undefined) {
       const { target } = state();
       const recipe = await currentRecipe();
       if (!recipe.ok) return recipe;
       return { ok: true, value: { recipe: recipe.value, settings: settingsRows(recipe.value, target ? [target] : []), plan: settings, steps: [], checks: [] } };
     }
-    const folder = await engine.request('readRun', { run: resume, workspace: around.workspace() });
+    const folder = await engine.request('readRun', { run: from, workspace: around.workspace() });
     if (!folder.ok) return folder;
-    const { recipe, steps, checks, record } = folder.value;
+    const { recipe, record } = folder.value;
+    const { steps, checks } = resume === undefined ? { steps: [], checks: [] } : folder.value;
     return { ok: true, value: { recipe, steps, checks, plan: settingsOfRun(recipe), settings: settingsRows(recipe, record.target.experts) } };
   }
 
-  async function start(resume?: string): Promise<void> {
+  async function start(resume?: string, again?: string): Promise<void> {
     if (isActive(state().run)) return;
-    const begun = await beginning(resume);
+    const begun = await beginning(resume, again);
     if (!begun.ok) return failed('The run can not start', begun.fault);
     current = begun.value;
     const { recipe } = begun.value;
@@ -319,10 +338,9 @@ export function createLoop(around: Surroundings): Loop {
     if (isActive(now)) set({ run: { ...now, status } });
   }
 
-  async function showRun(id: string): Promise<void> {
-    const folder = await engine.request('readRun', { run: id, workspace: around.workspace() });
-    if (!folder.ok) return around.report(folder.fault);
-    set({ comparison: comparisonOf(folder.value, false), exported: null, step: 'compare' });
+  async function showRun(id: string, before: string | null = null): Promise<void> {
+    const isSame = state().comparison?.run === id;
+    if (await comparison.show(id, before)) set({ step: 'compare', ...(isSame ? {} : { exported: null }) });
   }
 
   async function refreshRuns(): Promise<void> {
@@ -330,17 +348,6 @@ export function createLoop(around: Surroundings): Loop {
     if (!answer.ok) return;
     const newestFirst = [...answer.value.runs].sort((a, b) => b.number - a.number);
     set({ runs: newestFirst.map(runRow) });
-  }
-
-  async function exportRun(form: 'checkpoint' | 'patch', to: string, place: string): Promise<void> {
-    const { comparison } = state();
-    if (!comparison || comparison.discarded) return;
-    const result = await jobs.run(form === 'patch' ? 'Writing patch' : 'Writing checkpoint', (options) =>
-      engine.request('exportRun', { run: comparison.run, workspace: around.workspace(), to, form }, options),
-    );
-    if (!result.ok) return failed('The export failed', result.fault);
-    const { changed, proof, bytesWritten } = result.value;
-    set({ step: 'export', problem: null, exported: { run: comparison.run, form, place, changed, ...proof, bytesWritten } });
   }
 
   // ---- events of the engine
@@ -455,8 +462,9 @@ export function createLoop(around: Surroundings): Loop {
     },
     steer,
     showRun,
+    runAgain: (id) => start(undefined, id),
+    comparison,
     refreshRuns,
-    exportRun,
     discard(discarded) {
       const { comparison } = state();
       if (comparison) set({ comparison: { ...comparison, discarded }, exported: null });
@@ -478,11 +486,13 @@ export function createLoop(around: Surroundings): Loop {
       settings,
       presetId,
       target: state().target,
+      unticked: prompts.unticked(),
       step: state().step,
       run: state().comparison?.run ?? null,
     }),
     async restore(memento) {
       if (memento.model === null) return;
+      prompts.restore(memento.unticked ?? null);
       await openModel(memento.model, memento.name, memento.preset, memento.sources);
       if (model === null) return;
       presetId = memento.presetId ?? ownPreset;
