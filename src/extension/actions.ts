@@ -7,7 +7,8 @@ import type { WebviewMessage } from '../protocol/webview-message';
 import type { DataRole, ProblemAction, RunRow, WorkbenchState } from '../protocol/workbench';
 import { createAnswerDocuments } from './answer-documents';
 import { demoName, readDemo } from './demo';
-import { askForCheckpoint, askForData, askForExport, askForForm, askForTarget, confirmDiscard } from './dialogs';
+import { askForCheckpoint, askForData, askForForm, askForTarget, confirmDiscard } from './dialogs';
+import type { ExportActions } from './export-actions';
 import { saveFigure } from './save-figure';
 import type { Jobs } from './workbench/job';
 import type { Figures, Loop } from './workbench/loop';
@@ -20,6 +21,7 @@ export interface ActionParts {
   readonly store: Store<WorkbenchState>;
   readonly figures: Store<Figures>;
   readonly loop: Loop;
+  readonly exports: ExportActions;
   readonly jobs: Jobs;
   readonly panel: PanelHolder;
   readonly log: vscode.LogOutputChannel;
@@ -55,7 +57,7 @@ function selectedText(editor: vscode.TextEditor): { readonly text: string; reado
   return { text, first: chosen[0].start.line + 1, last: last.character === 0 && last.line > chosen[0].start.line ? last.line : last.line + 1 };
 }
 
-export function actionsOf({ context, store, figures, loop, jobs, panel, log, report, workspace }: ActionParts): Actions {
+export function actionsOf({ context, store, figures, loop, exports, jobs, panel, log, report, workspace }: ActionParts): Actions {
   const answerDocuments = createAnswerDocuments();
   context.subscriptions.push(answerDocuments);
   const displayName = (uri: vscode.Uri) => vscode.workspace.asRelativePath(uri, false);
@@ -115,15 +117,6 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     if (comparison && rows) await answerDocuments.open(comparison, rows);
   }
 
-  async function exportShown(form: 'checkpoint' | 'patch'): Promise<void> {
-    const { comparison, model } = store.get();
-    if (!comparison) return;
-    const base = `${(model?.name ?? 'model').replace(/[^\w.-]+/g, '-').toLowerCase()}-run${comparison.number}`;
-    const start = vscode.Uri.joinPath(workspace(), form === 'patch' ? `${base}.safetensors` : base);
-    const to = await askForExport(form, start);
-    if (to) await loop.exportRun(form, to.fsPath, displayName(to));
-  }
-
   async function steer(action: 'pause' | 'continue' | 'keep' | 'discard'): Promise<void> {
     if (action === 'discard' && !(await confirmDiscard())) return;
     await loop.steer(action);
@@ -173,7 +166,8 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
     audit: ({ audit }) => loop.comparison.runAudit(audit),
     runAgain: ({ run }) => loop.runAgain(run),
     saveFigure: (figure) => saveFigure(figure, workspace(), report),
-    export: ({ form }) => exportShown(form),
+    export: ({ form }) => exports.ask(form),
+    result: ({ action }) => exports.act(action),
     discard: ({ discarded }) => loop.discard(discarded),
   };
 
@@ -197,7 +191,7 @@ export function actionsOf({ context, store, figures, loop, jobs, panel, log, rep
       await loop.showRun(row.id);
       if (store.get().comparison?.run !== row.id) return;
       const form = await askForForm();
-      if (form) await exportShown(form);
+      if (form) await exports.ask(form);
     },
     refreshRuns: () => loop.refreshRuns(),
     compareAnswers,

@@ -5,6 +5,7 @@ import type { WorkbenchState } from '../protocol/workbench';
 import { actionsOf } from './actions';
 import { registerCommands } from './commands';
 import { createEngineClient, type EngineStatus } from './engine/client';
+import { exportActionsOf } from './export-actions';
 import { panelType } from './panel';
 import { presentJob } from './progress';
 import { saveSelection } from './selection-file';
@@ -13,6 +14,7 @@ import { createStatus } from './status';
 import { createExpertTree, followTarget } from './trees/experts';
 import { createRunTree } from './trees/runs';
 import { initialState } from './workbench/initial';
+import { createExporting } from './workbench/exporting';
 import { createJobs } from './workbench/job';
 import { createLoop, type Figures, type Loop, type Memento } from './workbench/loop';
 import { createStore, type Store } from './workbench/store';
@@ -122,7 +124,9 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
       void vscode.window.showInformationMessage(text, 'Show').then((answer) => answer === 'Show' && panel.open());
     },
   });
-  const actions = actionsOf({ context, store, figures, loop, jobs, panel, log, report: notify.report, workspace: () => workspaceUri(context) });
+  const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });
+  const exports = exportActionsOf({ exporting, store, workspace: () => workspaceUri(context), report: notify.report });
+  const actions = actionsOf({ context, store, figures, loop, exports, jobs, panel, log, report: notify.report, workspace: () => workspaceUri(context) });
 
   onStatus = (status) => {
     loop.engineChanged(status);
@@ -162,6 +166,8 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     panel,
     { dispose: stopLog },
     ...stopStatus.map((dispose) => ({ dispose })),
+    exporting,
+    exports,
     loop,
   );
   return { store, figures, loop, enginePid: engine.pid, cancelJob: jobs.cancel, panel };

@@ -1,53 +1,39 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { figuresOf, ranking, rankingRow, ranksOf, sumOverSequences } from '../../src/extension/workbench/heatmap';
+import { aggregate, type RoutingRecord } from '../../src/attribution/affinity';
+import { figuresOf, ranking, rankingRow, ranksOf } from '../../src/extension/workbench/heatmap';
 import { createJobs, progressView } from '../../src/extension/workbench/job';
 import { lowestForget, startedRun, withCheck } from '../../src/extension/workbench/live-run';
 import { defaultPreset, recipeOf, settingsOf } from '../../src/extension/workbench/plan';
 import { formatOf, selectionFileName, selectionName, sourceOf } from '../../src/extension/workbench/selection';
 import { fileSource, noSources, pathsOf, savedSources, selectionSource, viewsOf } from '../../src/extension/workbench/sources';
-import type { AttributionResult } from '../../src/protocol/engine';
 import { fail, ok } from '../../src/protocol/fault';
 import { parseRecipe, type Recipe, resolveRecipe } from '../../src/protocol/recipe';
 import type { CheckRecord, RunRecord } from '../../src/protocol/records';
-import type { JobView } from '../../src/protocol/workbench';
+import type { HeatmapFigures, JobView } from '../../src/protocol/workbench';
 
-/** MoE layers 1 and 3 of two experts, three sequences. */
-function attribution(): AttributionResult {
-  const layers = [
-    {
-      layer: 1,
-      experts: [
-        { expert: 0, affinity: 0.2, share: 0.4 },
-        { expert: 1, affinity: 0.5, share: 0.6 },
-      ],
-    },
-    {
-      layer: 3,
-      experts: [
-        { expert: 0, affinity: 0.7, share: 0.9 },
-        { expert: 1, affinity: 0.1, share: 0.1 },
-      ],
-    },
-  ];
-  const target = { layer: 3, expert: 0, affinity: 0.7, share: 0.9 };
-  return {
-    key: 'k',
-    record: { family: 'qwen2_moe', sequences: 3, tokens: 30, topK: 1, layers, ranking: [target], target, stability: null },
-    affinity: new Float32Array(12),
-    slots: Float32Array.of(1, 2, 3, 0, 1, 2, 3, 0, 2, 2, 3, 0),
-    sequences: [],
-    seconds: 1,
+/** MoE layers 1 and 3 of two experts. */
+function attribution(): HeatmapFigures {
+  const record: RoutingRecord = {
+    layers: [1, 3],
+    experts: 2,
+    topK: 1,
+    lengths: Int32Array.of(10, 20),
+    affinity: Float64Array.of(0.1, 0.5, 0.7, 0, 0.3, 0.5, 0.7, 0.2),
+    slots: Int32Array.of(4, 6, 9, 1, 8, 12, 20, 0),
   };
+  return figuresOf('k', record, aggregate(record), null);
 }
 
 describe('figures of an attribution', () => {
   it('ranks experts over all layers and inside each', () => {
-    const figures = figuresOf(attribution());
+    const figures = attribution();
     expect(figures.layers).to.deep.equal([1, 3]);
     expect([...figures.rank]).to.deep.equal([3, 2, 1, 4]);
     expect([...figures.rankInLayer]).to.deep.equal([2, 1, 1, 2]);
-    expect([...figures.slots]).to.deep.equal([4, 6, 9, 0]);
+    expect([...figures.slots]).to.deep.equal([12, 18, 29, 1]);
+    expect([...figures.half]).to.deep.equal([1, 1]);
+    expect([...figures.best]).to.deep.equal([0.5, Math.fround(0.7)]);
     expect(figures.retainShare).to.equal(null);
     expect(ranking(figures, 2).map(({ layer, expert }) => [layer, expert])).to.deep.equal([
       [3, 0],
@@ -67,10 +53,6 @@ describe('figures of an attribution', () => {
       }),
       { numRuns: 50 },
     );
-  });
-
-  it('sums slots over sequences', () => {
-    expect([...sumOverSequences(Float32Array.of(1, 2, 3, 4), 2)]).to.deep.equal([4, 6]);
   });
 });
 

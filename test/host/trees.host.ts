@@ -12,12 +12,24 @@ import type { HeatmapFigures, RunRow, WorkbenchState } from '../../src/protocol/
 function figures(): HeatmapFigures {
   const affinity = Float32Array.from({ length: 12 }, (_, index) => (index + 1) / 100);
   const rankInLayer = Float32Array.of(...ranksOf(affinity.subarray(0, 6)), ...ranksOf(affinity.subarray(6)));
-  return { key: 'k', layers: [1, 2], experts: 6, affinity, share: affinity, slots: affinity, retainShare: null, rank: ranksOf(affinity), rankInLayer };
+  return {
+    key: 'k',
+    layers: [1, 2],
+    experts: 6,
+    affinity,
+    share: affinity,
+    slots: affinity,
+    retainShare: null,
+    rank: ranksOf(affinity),
+    rankInLayer,
+    half: Float32Array.of(2, 2),
+    best: Float32Array.of(0.06, 0.12),
+  };
 }
 
 function trees() {
   const store = createStore<WorkbenchState>(initialState(true));
-  const data = createStore<Figures>({ heatmap: null, steps: { run: '', rows: [] } });
+  const data = createStore<Figures>({ heatmap: null, prompts: null, ticks: null, tokens: null, steps: { run: '', rows: [] } });
   return { store, data, experts: createExpertTree(store, data), runs: createRunTree(store, 'uoe.showRun') };
 }
 

@@ -17,6 +17,8 @@ function figures(retainShare: Float32Array | null = null): HeatmapFigures {
     retainShare,
     rank: ranksOf(affinity),
     rankInLayer: Float32Array.of(...ranksOf(affinity.subarray(0, 4)), ...ranksOf(affinity.subarray(4))),
+    half: Float32Array.of(1, 2),
+    best: Float32Array.of(0.5, 0.4),
   };
 }
 

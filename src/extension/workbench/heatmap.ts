@@ -1,24 +1,17 @@
 /** Everything the heatmap, the ranking and the expert tree show, from one attribution. */
-import type { AttributionResult } from '../../protocol/engine';
+import type { Aggregate, RoutingRecord } from '../../attribution/affinity';
 import type { AttributionRecord, ExpertId } from '../../protocol/records';
 import type { HeatmapFigures, RankingRow } from '../../protocol/workbench';
+import { concentration, half } from './evidence';
 
-type RecordLayers = AttributionRecord['layers'];
-
-/** `[layers, experts]` of one field, row-major. */
-function grid(layers: RecordLayers, experts: number, field: 'affinity' | 'share'): Float32Array {
-  const values = new Float32Array(layers.length * experts);
-  layers.forEach((layer, row) => {
-    for (const entry of layer.experts) values[row * experts + entry.expert] = entry[field];
+/** Share of every expert on the second set, `[layers, E]`; null without one. */
+export function retainShares({ against, layers }: AttributionRecord, experts: number): Float32Array | null {
+  if (!against) return null;
+  const shares = new Float32Array(layers.length * experts);
+  against.layers.forEach((layer, row) => {
+    for (const { expert, share } of layer.experts) shares[row * experts + expert] = share;
   });
-  return values;
-}
-
-/** Sum over the first axis of `[sequences, cells]`. */
-export function sumOverSequences(values: Float32Array, cells: number): Float32Array {
-  const sums = new Float32Array(cells);
-  for (let i = 0; i < values.length; i++) sums[i % cells] += values[i];
-  return sums;
+  return shares;
 }
 
 /** Ranks from 1, largest first; equal values keep their order. */
@@ -31,24 +24,25 @@ export function ranksOf(values: ArrayLike<number>): Float32Array {
   return ranks;
 }
 
-export function figuresOf(result: AttributionResult): HeatmapFigures {
-  const { layers, against } = result.record;
-  const experts = Math.max(...layers.map((layer) => layer.experts.length));
-  const affinity = grid(layers, experts, 'affinity');
-  const rankInLayer = new Float32Array(affinity.length);
-  layers.forEach((_, row) => {
-    rankInLayer.set(ranksOf(affinity.subarray(row * experts, (row + 1) * experts)), row * experts);
+export function figuresOf(key: string, { layers, experts, topK }: RoutingRecord, whole: Aggregate, retainShare: Float32Array | null): HeatmapFigures {
+  const rows = layers.map((_, row) => whole.affinity.subarray(row * experts, (row + 1) * experts));
+  const rankInLayer = new Float32Array(whole.affinity.length);
+  rows.forEach((affinity, row) => {
+    rankInLayer.set(ranksOf(affinity), row * experts);
   });
+  const share = Float32Array.from(whole.share);
   return {
-    key: result.key,
-    layers: layers.map((layer) => layer.layer),
+    key,
+    layers,
     experts,
-    affinity,
-    share: grid(layers, experts, 'share'),
-    slots: sumOverSequences(result.slots, affinity.length),
-    retainShare: against ? grid(against.layers, experts, 'share') : null,
-    rank: ranksOf(affinity),
+    affinity: Float32Array.from(whole.affinity),
+    share,
+    slots: Float32Array.from(whole.share, (value) => Math.round(value * topK * whole.tokens)),
+    retainShare,
+    rank: ranksOf(whole.affinity),
     rankInLayer,
+    half: Float32Array.from(layers, (_, row) => half(concentration(share.subarray(row * experts, (row + 1) * experts)))),
+    best: Float32Array.from(rows, (affinity) => Math.max(...affinity)),
   };
 }
 

@@ -29,6 +29,7 @@ export const initialState = (trusted: boolean): WorkbenchState => ({
   plan: null,
   run: null,
   comparison: null,
+  changes: null,
   exported: null,
   runs: [],
 });
