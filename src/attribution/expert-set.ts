@@ -2,6 +2,12 @@
 import { fail, ok, type Result } from '../protocol/fault';
 import type { AttributionRecord, ExpertId } from '../protocol/records';
 
+export interface ExpertSet {
+  readonly experts: Readonly<Record<string, readonly number[]>>;
+  readonly shared_experts: false;
+  readonly non_expert_modules: false;
+}
+
 export function parseExpertSet(text: string, file: string): Result<readonly ExpertId[]> {
   const remedy = 'It should read {"experts": {"2": [10, 5]}, "shared_experts": false, "non_expert_modules": false}.';
   let parsed: unknown;
@@ -29,12 +35,15 @@ export function parseExpertSet(text: string, file: string): Result<readonly Expe
   return list.length > 0 ? ok(list) : fail('bad-data', `${file} names no expert.`, remedy);
 }
 
+/** Named experts in ESFT's form. */
+export function expertSetOf(ids: readonly ExpertId[]): ExpertSet {
+  const experts: Record<string, number[]> = {};
+  for (const { layer, expert } of ids) experts[String(layer)] = [...(experts[String(layer)] ?? []), expert];
+  return { experts, shared_experts: false, non_expert_modules: false };
+}
+
 /** ESFT's choice: per layer the smallest set whose scores (normalised within the layer) reach p. Gate score = affinity, token score = share. */
-export function expertSet(
-  record: AttributionRecord,
-  score: 'affinity' | 'share',
-  p: number,
-): { experts: Record<string, number[]>; shared_experts: false; non_expert_modules: false } {
+export function expertSet(record: AttributionRecord, score: 'affinity' | 'share', p: number): ExpertSet {
   const experts: Record<string, number[]> = {};
   for (const { layer, experts: own } of record.layers) {
     const total = own.reduce((sum, expert) => sum + expert[score], 0);

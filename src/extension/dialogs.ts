@@ -2,56 +2,64 @@
 import * as vscode from 'vscode';
 import { expertName, fraction, percent, times } from '../protocol/numbers';
 import type { ExpertId } from '../protocol/records';
-import type { DataRole, HeatmapFigures } from '../protocol/workbench';
+import type { DataRole, exportForms, HeatmapFigures } from '../protocol/workbench';
 import { ranking } from './workbench/heatmap';
 
 const severalFiles: readonly DataRole[] = ['stopUtility', 'evaluateUtility'];
 
-const questions: Readonly<Record<DataRole, string>> = {
-  forget: 'What to forget',
-  retain: 'What to keep',
-  stopForget: 'Forget questions that early stopping looks at',
-  stopUtility: 'Other questions that early stopping looks at',
-  evaluateForget: 'Questions on the forget topic, measured before and after',
-  evaluateNear: 'Questions on a near topic, measured before and after',
-  evaluateUtility: 'Questions on other topics, measured before and after',
-};
+/** At call time: the language is known by then. */
+const questionOf = (role: DataRole): string =>
+  ({
+    forget: vscode.l10n.t('What to forget'),
+    retain: vscode.l10n.t('What to keep'),
+    stopForget: vscode.l10n.t('Forget questions that early stopping looks at'),
+    stopUtility: vscode.l10n.t('Other questions that early stopping looks at'),
+    evaluateForget: vscode.l10n.t('Questions on the forget topic, measured before and after'),
+    evaluateNear: vscode.l10n.t('Questions on a near topic, measured before and after'),
+    evaluateUtility: vscode.l10n.t('Questions on other topics, measured before and after'),
+  })[role];
 
 export async function askForCheckpoint(): Promise<vscode.Uri | undefined> {
   const chosen = await vscode.window.showOpenDialog({
     canSelectFiles: false,
     canSelectFolders: true,
-    title: 'Checkpoint folder (config.json and safetensors files)',
-    openLabel: 'Open Checkpoint',
+    title: vscode.l10n.t('Checkpoint folder (config.json and safetensors files)'),
+    openLabel: vscode.l10n.t('Open Checkpoint'),
   });
   return chosen?.[0];
 }
 
 export async function askForData(role: DataRole, start: vscode.Uri | undefined): Promise<readonly vscode.Uri[]> {
   const chosen = await vscode.window.showOpenDialog({
-    title: questions[role],
+    title: questionOf(role),
     defaultUri: start,
     canSelectMany: severalFiles.includes(role),
-    filters: { Data: ['jsonl', 'json', 'csv', 'parquet', 'txt', 'md'] },
-    openLabel: 'Use',
+    filters: { [vscode.l10n.t('Data')]: ['jsonl', 'json', 'csv', 'parquet', 'txt', 'md'] },
+    openLabel: vscode.l10n.t('Use'),
   });
   return chosen ?? [];
 }
 
-export async function askForExport(form: 'checkpoint' | 'patch', start: vscode.Uri): Promise<vscode.Uri | undefined> {
-  return vscode.window.showSaveDialog(
-    form === 'patch'
-      ? { title: 'Save the patch', defaultUri: start, filters: { Safetensors: ['safetensors'] }, saveLabel: 'Save Patch' }
-      : { title: 'Name a new folder for the checkpoint', defaultUri: start, saveLabel: 'Export Checkpoint' },
-  );
+export type AskedForm = (typeof exportForms)[number];
+
+export async function askForExport(form: AskedForm, start: vscode.Uri): Promise<vscode.Uri | undefined> {
+  const dialogs: Readonly<Record<AskedForm, vscode.SaveDialogOptions>> = {
+    patch: { title: vscode.l10n.t('Save the patch'), filters: { Safetensors: ['safetensors'] }, saveLabel: vscode.l10n.t('Save Patch') },
+    checkpoint: { title: vscode.l10n.t('Name a new folder for the checkpoint'), saveLabel: vscode.l10n.t('Export Checkpoint') },
+    report: { title: vscode.l10n.t('Save the report'), filters: { HTML: ['html'] }, saveLabel: vscode.l10n.t('Save Report') },
+    experts: { title: vscode.l10n.t('Save the expert list'), filters: { JSON: ['json'] }, saveLabel: vscode.l10n.t('Save Expert List') },
+  };
+  return vscode.window.showSaveDialog({ ...dialogs[form], defaultUri: start });
 }
 
-export async function askForForm(): Promise<'checkpoint' | 'patch' | undefined> {
-  const choices = [
-    { label: 'Full checkpoint', description: 'a complete copy that other tools load', form: 'checkpoint' as const },
-    { label: 'Patch', description: 'only the changed tensors', form: 'patch' as const },
+export async function askForForm(): Promise<AskedForm | undefined> {
+  const choices: readonly (vscode.QuickPickItem & { readonly form: AskedForm })[] = [
+    { label: vscode.l10n.t('Full checkpoint'), description: vscode.l10n.t('a complete copy that other tools load'), form: 'checkpoint' },
+    { label: vscode.l10n.t('Patch'), description: vscode.l10n.t('only the changed tensors'), form: 'patch' },
+    { label: vscode.l10n.t('Report'), description: vscode.l10n.t('one HTML page with every score'), form: 'report' },
+    { label: vscode.l10n.t('Expert list'), description: vscode.l10n.t('the target in ESFT’s JSON form'), form: 'experts' },
   ];
-  return (await vscode.window.showQuickPick(choices, { title: 'UOE: Export' }))?.form;
+  return (await vscode.window.showQuickPick(choices, { title: vscode.l10n.t('UOE: Export') }))?.form;
 }
 
 export async function askForTarget(figures: HeatmapFigures): Promise<ExpertId | undefined> {
@@ -59,7 +67,7 @@ export async function askForTarget(figures: HeatmapFigures): Promise<ExpertId | 
   const items = ranking(figures, all).map((row) => ({
     label: `$(target) ${expertName(row)}`,
     description: `${fraction(row.affinity)} · ${times(row.timesEqual)}`,
-    detail: `rank ${row.rank} of ${all}, share ${percent(row.share)}`,
+    detail: vscode.l10n.t('rank {0} of {1}, share {2}', row.rank, all, percent(row.share)),
     id: { layer: row.layer, expert: row.expert },
   }));
   return (await vscode.window.showQuickPick(items, { title: 'Target expert', matchOnDescription: true, placeHolder: 'Best affinity first; type to filter' }))
@@ -67,11 +75,34 @@ export async function askForTarget(figures: HeatmapFigures): Promise<ExpertId | 
 }
 
 /** True when the user says so. */
-export async function confirmDiscard(): Promise<boolean> {
-  const answer = await vscode.window.showWarningMessage(
-    'Stop the run and discard its result?',
-    { modal: true, detail: 'The steps stay in the run history; no patch is kept.' },
-    'Stop and Discard',
-  );
-  return answer === 'Stop and Discard';
+async function confirmed(question: string, detail: string, yes: string): Promise<boolean> {
+  return (await vscode.window.showWarningMessage(question, { modal: true, detail }, yes)) === yes;
 }
+
+export const confirmDiscard = (): Promise<boolean> =>
+  confirmed(
+    vscode.l10n.t('Stop the run and discard its result?'),
+    vscode.l10n.t('The steps stay in the run history; no patch is kept.'),
+    vscode.l10n.t('Stop and Discard'),
+  );
+
+export const confirmApply = (run: number, model: string): Promise<boolean> =>
+  confirmed(
+    vscode.l10n.t('Apply run {0} to the checkpoint of {1}?', run, model),
+    vscode.l10n.t('The weights on disk are changed. The originals are kept beside them, and “Restore original” brings back their very bytes.'),
+    vscode.l10n.t('Apply to Checkpoint'),
+  );
+
+export const confirmRestore = (model: string): Promise<boolean> =>
+  confirmed(
+    vscode.l10n.t('Restore the original checkpoint of {0}?', model),
+    vscode.l10n.t('Each file is verified by SHA-256 before it is put back. The run stays in the history and can be applied again.'),
+    vscode.l10n.t('Restore Original'),
+  );
+
+export const confirmDelete = (run: number): Promise<boolean> =>
+  confirmed(
+    vscode.l10n.t('Delete run {0}?', run),
+    vscode.l10n.t('Its folder with steps, scores and patch is moved to the trash. Checkpoints that were exported from it stay.'),
+    vscode.l10n.t('Move to Trash'),
+  );
