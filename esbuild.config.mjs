@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { matmulWasm } from './tools/kernels/matmul.mjs';
 
 const args = new Set(process.argv.slice(2));
 const production = args.has('--production');
@@ -20,12 +21,14 @@ const node = {
   banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
 
-function copyWasm(to) {
+/** The wasm backend's files and our product for it. */
+async function writeWasm(to) {
   const from = 'node_modules/@tensorflow/tfjs-backend-wasm/wasm-out';
   fs.mkdirSync(to, { recursive: true });
   for (const name of fs.readdirSync(from)) {
     if (/^tfjs-backend-wasm.*\.(wasm|js)$/.test(name)) fs.copyFileSync(path.join(from, name), path.join(to, name));
   }
+  fs.writeFileSync(path.join(to, 'matmul.wasm'), await matmulWasm());
 }
 
 /** Every test/**\/*.test.ts that `wanted` accepts, in one bundle, so that all share one TensorFlow.js. */
@@ -37,13 +40,13 @@ export async function buildTests(folder, wanted) {
     .sort();
   const contents = files.map((file) => `import './${file}';`).join('\n');
   await build({ ...node, stdin: { contents, resolveDir: 'test', sourcefile: 'all.test.ts', loader: 'ts' }, outfile: path.join(folder, 'all.test.js') });
-  copyWasm(path.join(folder, 'wasm'));
+  await writeWasm(path.join(folder, 'wasm'));
 }
 
 /** UOE's side of the bench: one measure a process. */
 export async function buildBench(folder) {
   await build({ ...node, entryPoints: { measure: 'bench/measure.ts' }, outdir: folder });
-  copyWasm(path.join(folder, 'wasm'));
+  await writeWasm(path.join(folder, 'wasm'));
 }
 
 export async function buildAll() {
@@ -62,7 +65,7 @@ export async function buildAll() {
       loader: { '.ttf': 'file' },
     });
   }
-  copyWasm('dist/wasm');
+  await writeWasm('dist/wasm');
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildAll();
