@@ -8,7 +8,7 @@ import type { ComparisonRow, ComparisonView } from '../protocol/workbench';
 import { auditViews, worstAudit } from './audits';
 import { methodName } from './comparison';
 import { combinedInterval, combinedScore, type Role, setsOf } from './role-score';
-import { comparedVerdict, roleVerdict, verdictOf } from './verdict';
+import { comparedVerdict, roleVerdict, routingVerdict, verdictOf } from './verdict';
 
 type EvaluatedSet = EvaluationRecord['sets'][number];
 
@@ -137,6 +137,7 @@ export function comparisonView(folder: RunFolder, discarded: boolean, other: Run
           ['Target share on forget prompts', routing.targetShareBefore, routing.targetShareAfter],
         ]
       : [],
+    routingVerdict: routing ? routingVerdict(routing) : null,
     roundingLoss: record.summary?.roundingLoss ?? null,
     discarded,
     table: null,

@@ -101,6 +101,14 @@ export function roleVerdict(role: Role, before: readonly SetScore[], after: read
   return { kind: 'warn', text: `${percent(lost / (start - blind), 0)} of the way to chance` };
 }
 
+/** Overlap falls in a good run, because forget tokens are pulled to the target; a router that dodges sends fewer of them there. */
+export function routingVerdict({ targetShareBefore, targetShareAfter }: NonNullable<EvaluationRecord['routing']>): VerdictWords {
+  const share = `${fraction(targetShareBefore)} → ${fraction(targetShareAfter)}`;
+  return targetShareAfter < targetShareBefore
+    ? { kind: 'warn', text: `Target share fell, ${share}: the router dodges` }
+    : { kind: 'ok', text: `Forget tokens keep going to the target, share ${share}` };
+}
+
 /** What can be said of two runs measured on the same rows; `before` holds one run's scores, `after` the other's. */
 export function comparedVerdict(evaluation: EvaluationRecord, one: string, other: string): Pick<Verdict, 'headline' | 'sentences'> {
   const lines = (['forget', 'near', 'utility'] as const).flatMap((role) => {

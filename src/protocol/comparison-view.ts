@@ -66,7 +66,7 @@ export interface RunChoice {
   readonly label: string;
 }
 
-/** One run of the table of all runs; a figure that was not measured is null. */
+/** One run of the table of a checkpoint's runs; a figure that was not measured is null. */
 export interface RunTableRow {
   readonly run: number;
   readonly id: string;

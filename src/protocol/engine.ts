@@ -354,8 +354,8 @@ export interface EngineRequests {
   ];
   /** Forbids the run's target experts and measures its evaluation sets again; writes audits.json. */
   audit: [{ readonly run: string; readonly workspace: string; readonly audit?: string }, AuditRecord];
-  /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read. */
-  compare: [{ readonly runs?: readonly string[]; readonly workspace: string }, ComparisonForms];
+  /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read; with `model`, those of this checkpoint. */
+  compare: [{ readonly runs?: readonly string[]; readonly workspace: string; readonly model?: string }, ComparisonForms];
   report: [{ readonly run: string; readonly workspace: string; readonly form: 'markdown' | 'html' }, { readonly text: string }];
   expertSet: [{ readonly record: AttributionRecord; readonly score: 'affinity' | 'share'; readonly p: number }, ExpertSetFile];
   doctor: [{ readonly folder: string }, DoctorReport];

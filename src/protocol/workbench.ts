@@ -259,6 +259,7 @@ export interface ComparisonView {
   readonly sentences: readonly string[];
   readonly rows: readonly ComparisonRow[];
   readonly routing: readonly (readonly [name: string, before: number | null, after: number | null])[];
+  readonly routingVerdict: VerdictWords | null;
   readonly roundingLoss: number | null;
   readonly discarded: boolean;
 }

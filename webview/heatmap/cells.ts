@@ -12,7 +12,9 @@ export type CellState =
   /** No slot of these prompts was routed to it. */
   | { readonly kind: 'never' }
   /** Too few slots in both sets together to compare. */
-  | { readonly kind: 'rare' };
+  | { readonly kind: 'rare' }
+  /** Below the lowest layer that changed: it can't differ. */
+  | { readonly kind: 'fixed' };
 
 /** Below this many slots in both sets together a ratio says nothing. */
 const fewestSlots = 30;

@@ -45,7 +45,7 @@ interface Shown {
 }
 
 /** From the page, since the element may not be in it yet. */
-function inkOf(): Ink {
+export function inkOf(): Ink {
   const style = getComputedStyle(document.body);
   const read = (name: string) => style.getPropertyValue(name).trim();
   return {
@@ -61,13 +61,13 @@ function inkOf(): Ink {
   };
 }
 
-function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Readonly<Record<string, string>>): HTMLElementTagNameMap[K] {
+export function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Readonly<Record<string, string>>): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }
 
-function resize(canvas: HTMLCanvasElement, grid: Layout): CanvasRenderingContext2D | null {
+export function resize(canvas: HTMLCanvasElement, grid: Layout): CanvasRenderingContext2D | null {
   const ratio = Math.max(1, window.devicePixelRatio || 1);
   canvas.width = Math.round(grid.width * ratio);
   canvas.height = Math.round(grid.height * ratio);

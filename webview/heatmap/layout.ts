@@ -8,6 +8,8 @@ export interface LayoutInput {
   readonly labelWidth?: number;
   readonly stripWidth?: number;
   readonly top?: number;
+  /** Height over width of a cell, where there are many rows. */
+  readonly aspect?: number;
 }
 
 export interface Cell {
@@ -46,11 +48,11 @@ const distance = 12;
 const clamp = (value: number, low: number, high: number) => Math.max(low, Math.min(high, value));
 
 /** Cells never shrink below 5 × 8 pixels: the grid then is wider than `width` and scrolls. */
-export function layout({ rows, cols, width, labelWidth = 42, stripWidth = 0, top = 18 }: LayoutInput): Layout {
+export function layout({ rows, cols, width, labelWidth = 42, stripWidth = 0, top = 18, aspect = 1.25 }: LayoutInput): Layout {
   const few = rows <= fewRows;
   const largest = few ? 38 : 26;
   const cell = clamp(Math.floor((width - labelWidth - stripWidth - 2) / cols), smallest, largest);
-  const rowHeight = clamp(Math.round(cell * (few ? 1 : 1.25)), lowestRow, largest);
+  const rowHeight = clamp(Math.round(cell * (few ? 1 : aspect)), lowestRow, largest);
   const gridWidth = cell * cols;
   return {
     rows,

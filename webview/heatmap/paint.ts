@@ -67,7 +67,7 @@ function paintMarks(context: CanvasRenderingContext2D, grid: Layout, { states, d
     } else if (state.kind === 'rare') {
       context.fillStyle = ink.soft;
       context.fillRect(middleX, middleY, 1, 1);
-    } else if (diverging && grid.cell >= 9 && (state.index <= 8 || state.index >= 24)) {
+    } else if (state.kind === 'value' && diverging && grid.cell >= 9 && (state.index <= 8 || state.index >= 24)) {
       // The sign without colour, once past 4 times.
       context.fillStyle = ink.background;
       context.fillRect(middleX - 2, middleY, 5, 1);

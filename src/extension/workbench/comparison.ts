@@ -98,7 +98,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
   }
 
   async function readTable(): Promise<void> {
-    const answer = await engine.request('compare', { workspace: workspace() });
+    const answer = await engine.request('compare', { workspace: workspace(), model: own?.record.model });
     const now = shown();
     if (answer.ok && now) set({ ...now, table: answer.value.table });
   }

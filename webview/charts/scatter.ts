@@ -1,0 +1,53 @@
+/** Utility against forgetting: shape is the method, the number is the run, filled is on the Pareto front, ringed is selected. */
+import { html, nothing, svg, type TemplateResult } from 'lit';
+import type { RunTableRow } from '../../src/protocol/comparison-view';
+import { fraction, percent } from '../../src/protocol/numbers';
+import { plottable, type ScatterMark, scatterLayout } from './scatter-layout';
+
+const shapes: Readonly<Record<string, string>> = {
+  rmu: 'M-6 -6H6V6H-6Z',
+  ga: 'M0 -8L7 5H-7Z',
+  gdiff: 'M0 -8L8 0L0 8L-8 0Z',
+  npo: 'M0 -7A7 7 0 1 1 -0.01 -7Z',
+  simnpo: 'M-2 -7H2V-2H7V2H2V7H-2V2H-7V-2H-2Z',
+};
+const otherShape = 'M-6 -6L0 -2L6 -6L2 0L6 6L0 2L-6 6L-2 0Z';
+export const shapeOf = (method: string): string => shapes[method] ?? otherShape;
+
+export interface Scatter {
+  readonly width: number;
+  readonly height: number;
+  readonly rows: readonly RunTableRow[];
+  /** Utility of the original. */
+  readonly original: number | null;
+  readonly selected: string;
+  readonly onPick: (run: string) => void;
+}
+
+function mark({ id, number, method, x, y, onFront, label }: ScatterMark, { selected, onPick }: Scatter) {
+  return svg`
+    <g class="run-mark ${onFront ? 'on-front' : ''}" transform="translate(${x} ${y})" @click=${() => onPick(id)}>
+      ${id === selected ? svg`<circle class="ring" r="13"></circle>` : nothing}
+      <path d=${shapeOf(method)}></path>
+    </g>
+    <text class="label" x=${label.x} y=${label.y} text-anchor=${label.anchor}>${number}</text>`;
+}
+
+export function scatter(input: Scatter): TemplateResult {
+  const { width, height, rows, original } = input;
+  const { left, right, top, bottom, xTicks, yTicks, marks, front, original: originalY, chance } = scatterLayout(width, height, rows, original);
+  const onFront = plottable(rows).filter((row) => row.onFront);
+  const words = `Utility against forgetting for ${marks.length} runs. Pareto front: ${onFront.map(({ run }) => `run ${run}`).join(', ') || 'none'}.`;
+  const middle = (top + bottom) / 2;
+  return html`<svg class="chart scatter" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role="img" aria-label=${words}>
+    ${xTicks.map(({ value, x }) => svg`<line class="gridline" x1=${x} x2=${x} y1=${top} y2=${bottom}></line><text x=${x} y=${bottom + 15} text-anchor="middle">${percent(value, 0)}</text>`)}
+    ${yTicks.map(({ value, y }) => svg`<line class="gridline" x1=${left} x2=${right} y1=${y} y2=${y}></line><text x=${left - 6} y=${y + 4} text-anchor="end">${fraction(value)}</text>`)}
+    <text x=${(left + right) / 2} y=${height - 6} text-anchor="middle">forgotten: share of the way from original to chance →</text>
+    <text transform="rotate(-90 12 ${middle})" x="12" y=${middle} text-anchor="middle">utility →</text>
+    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${left + 6} y=${originalY - 5}>original ${fraction(original)}</text>`}
+    <line class="limit" x1=${chance} x2=${chance} y1=${top} y2=${bottom}></line>
+    <text x=${chance - 4} y=${bottom - 6} text-anchor="end">chance</text>
+    <path class="front" d=${front}></path>
+    ${marks.map((one) => mark(one, input))}
+  </svg>`;
+}
