@@ -1,6 +1,8 @@
 /** The webview's entry: keeps what the host sent, and draws the page again when anything changed. */
 import './themes.css';
 import './workbench.css';
+import './unlearn.css';
+import './export.css';
 import { render } from 'lit';
 import type { StepRecord } from '../src/protocol/records';
 import type { HeatmapFigures, HostMessage, WorkbenchState } from '../src/protocol/workbench';

@@ -74,6 +74,7 @@ export function exportActionsOf({ exporting, store, workspace, report }: ExportA
   }
 
   const actions: Readonly<Record<ResultAction, () => Promise<void>>> = {
+    measure: () => exporting.measure(),
     verify: () => exporting.verify(),
     async apply() {
       const { model, comparison } = store.get();

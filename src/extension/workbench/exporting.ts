@@ -25,6 +25,8 @@ export interface Exporting {
   expertList(): string;
   /** A file was written with such a text. */
   written(form: 'report' | 'experts', place: string, bytesWritten: number): void;
+  /** Measures once more what the run shown changes. */
+  measure(): Promise<void>;
   /** Proves the checkpoint that was exported last once more. */
   verify(): Promise<void>;
   /** Into the checkpoint on disk; the original is kept beside it. */
@@ -105,6 +107,10 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
     written(form, place, bytesWritten) {
       const id = run();
       if (id !== null) show(id, form, place, { bytesWritten, proof: { checked: 0, equal: 0, differing: [] } });
+    },
+    async measure() {
+      const id = run();
+      if (id !== null && reading === null) await read(id);
     },
     async verify() {
       const { exported } = store.get();

@@ -1,0 +1,57 @@
+/** What shows that nothing else changed: fingerprints of the checkpoint, and SHA-256 of every other tensor once something was written. */
+import { html, nothing } from 'lit';
+import type { RunChanges } from '../../../src/protocol/engine';
+import { count } from '../../../src/protocol/numbers';
+import type { ExportView } from '../../../src/protocol/workbench';
+import { ui } from '../../ui';
+import { type Content, card, verdict } from '../../ui/parts';
+import type { ViewContext } from '../context';
+import { tensorMap } from './tensor-map';
+
+/** `9f3c 41d7 …`: enough to compare by eye; the whole is in "Copy checksums". */
+export function shortHash(fingerprint: string): string {
+  const [kind, digits = ''] = fingerprint.split(':');
+  const groups = digits.slice(0, 32).match(/.{4}/g) ?? [];
+  return `${groups.join(' ')} …${kind.startsWith('sampled') ? ' (sampled)' : ''}`;
+}
+
+function reading({ recorded, found }: RunChanges, exported: ExportView | null): Content {
+  const proof = exported?.proof;
+  if (proof) {
+    const words = `${count(proof.equal)} of ${count(proof.checked)} match`;
+    return proof.equal === proof.checked ? verdict('ok', words) : verdict('bad', words);
+  }
+  if (recorded === null) return verdict('none', 'The run did not record a fingerprint');
+  return recorded === found ? verdict('ok', 'Checkpoint as it was') : verdict('bad', 'Another checkpoint');
+}
+
+const provedOf: Readonly<Partial<Record<ExportView['form'], string>>> = {
+  checkpoint: 'Every other tensor, header and file of the export was compared with the original by SHA-256.',
+  applied: 'Every other tensor, header and file of the checkpoint on disk was compared with the kept original by SHA-256.',
+  restored: 'Every file that was put back was verified by SHA-256.',
+};
+
+export function proofCard({ send, state }: ViewContext, answer: RunChanges, exported: ExportView | null): Content {
+  const hash = (name: string, value: string | null) =>
+    html`<div><dt>${name}</dt><dd><code>${value === null ? 'not recorded' : shortHash(value)}</code></dd></div>`;
+  return card(
+    {
+      title: exported?.proof ? 'Everything else is byte-identical' : 'The checkpoint is untouched',
+      help: 'The fingerprint is SHA-256 over config.json and every tensor (of a checkpoint above 2 GiB, over samples of every tensor). An export compares each tensor outside the change, every header and every other file with the original; the model card is written anew.',
+      right: reading(answer, exported),
+    },
+    html`<dl class="hashes">${hash('when the run began', answer.recorded)}${hash('original now', answer.found)}</dl>`,
+    exported && provedOf[exported.form] ? html`<p class="dim">${provedOf[exported.form]}</p>` : nothing,
+    tensorMap(answer.tensors, answer.places),
+    html`<div class="actions">
+      ${ui.button({
+        label: 'Verify again',
+        icon: 'verified',
+        disabled: state.job !== null || exported?.form !== 'checkpoint',
+        onClick: () => send({ type: 'result', action: 'verify' }),
+      })}
+      ${ui.button({ label: 'Copy checksums', icon: 'copy', onClick: () => send({ type: 'result', action: 'copyChecksums' }) })}
+      ${exported?.form === 'checkpoint' ? nothing : html`<span class="dim">Verify compares an exported checkpoint once more.</span>`}
+    </div>`,
+  );
+}
