@@ -62,7 +62,8 @@ function stateOf(context: ViewContext, answer: RunChanges | null, exported: Expo
       'This is another checkpoint than the run was made from.',
       'Its fingerprint differs, so the result does not fit it. Open the original checkpoint.',
     );
-  return exported ? outcome(context, exported) : nothing;
+  // Always one banner, so that nothing moves when something was written.
+  return exported ? outcome(context, exported) : banner('info', 'Nothing is written yet.', 'Choose below what to take along.');
 }
 
 export function exportStep(context: ViewContext, comparison: ComparisonView): TemplateResult {
