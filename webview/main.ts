@@ -1,14 +1,19 @@
 /** The webview's entry: keeps what the host sent, and draws the page again when anything changed. */
 import './themes.css';
 import './workbench.css';
+import './find.css';
 import './unlearn.css';
 import './export.css';
 import { render } from 'lit';
+import { expertName } from '../src/protocol/numbers';
 import type { StepRecord } from '../src/protocol/records';
+import type { PromptList, PromptTicks, TokenStrip } from '../src/protocol/prompts-view';
 import type { HeatmapFigures, HostMessage, WorkbenchState } from '../src/protocol/workbench';
-import { themeOf } from './heatmap/colour';
+import { type Theme, themeOf } from './heatmap/colour';
 import { createHeatmap } from './heatmap/heatmap';
 import { keepMemory, onMessage, post, readMemory } from './host';
+import { createPromptList } from './prompts/prompt-list';
+import { createTokenStrip } from './prompts/token-strip';
 import { workbench } from './views/workbench';
 
 const root = document.querySelector<HTMLElement>('#workbench');
@@ -16,6 +21,9 @@ if (!root) throw new Error('The page has no #workbench.');
 
 let state: WorkbenchState | null = null;
 let figures: HeatmapFigures | null = null;
+let prompts: PromptList | null = null;
+let ticks: PromptTicks | null = null;
+let strip: TokenStrip | null = null;
 let steps: StepRecord[] = [];
 let stepsOf = '';
 let memory = readMemory();
@@ -31,8 +39,24 @@ const heatmap = createHeatmap({
   onPick: ({ layer, expert }) => post({ type: 'target', layer, expert }),
 });
 
+const promptList = createPromptList({
+  onTick: (list, ticked) => post({ type: 'tick', prompts: [...list], ticked }),
+  onShow: (prompt) => post({ type: 'tokens', prompt }),
+});
+const tokenStrip = createTokenStrip();
+
 /** Room for the heatmap: the page less padding, card and, on a wide page, the side column. */
 const heatmapWidth = (width: number) => (width >= 1080 ? width - 48 - 408 - 16 - 30 : width - 32 - 30);
+
+function drawPrompts({ target, run }: WorkbenchState, theme: Theme): void {
+  const locked = run !== null && ['running', 'paused', 'stopping'].includes(run.status);
+  if (prompts && ticks) promptList.update({ list: prompts, ticks, shown: strip?.prompt ?? null, target: target && expertName(target), locked });
+  if (target && figures) {
+    const { layers, experts, rankInLayer } = figures;
+    const bestOf = (layer: number) => rankInLayer.subarray(layers.indexOf(layer) * experts, (layers.indexOf(layer) + 1) * experts).indexOf(1);
+    tokenStrip.update({ strip, target, expertOf: (layer) => (layer === target.layer ? target.expert : bestOf(layer)), theme });
+  }
+}
 
 function draw(): void {
   scheduled = false;
@@ -52,6 +76,7 @@ function draw(): void {
       label: `${label} by layer and expert`,
     });
   }
+  drawPrompts(state, theme);
   const context = {
     state,
     figures,
@@ -68,6 +93,8 @@ function draw(): void {
     heatmap: heatmap.element,
     heatmapCounts: heatmap.counts(),
     cursor,
+    promptList: promptList.element,
+    tokenStrip: tokenStrip.element,
   };
   render(workbench(context), root);
   document.body.dataset.drawn = state.step;
@@ -87,6 +114,15 @@ function receive(message: HostMessage): void {
     case 'heatmap':
       figures = message.figures;
       cursor = null;
+      break;
+    case 'prompts':
+      prompts = message.list;
+      break;
+    case 'ticks':
+      ticks = message.ticks;
+      break;
+    case 'tokens':
+      strip = message.strip;
       break;
     case 'steps':
       steps = message.run === stepsOf ? [...steps.slice(0, message.from), ...message.rows] : [...message.rows];

@@ -101,6 +101,29 @@ describe('The plan of a run', function () {
     expect(small.warnings.join('\n')).to.match(/more than its budget of 1 MB/);
   });
 
+  it('says what the peak is made of, and which changes need less: what each promises is what its own plan says', async () => {
+    const long = (workspace: string) => {
+      for (const name of ['forget', 'retain'])
+        writeRows(
+          path.join(workspace, `${name}.jsonl`),
+          Array.from({ length: 40 }, () => ({ input_ids: Array.from({ length: 60 }, () => 5) })),
+        );
+    };
+    const fields = { target: { layer: 1, expert: 0 }, batchSize: 32, checks: null, evaluate: null };
+    const made = await plan(fields, long);
+    const { memoryParts, memory, waysOut, disk } = made;
+    expect(Object.values(memoryParts).reduce((sum, bytes) => sum + bytes, 0)).to.equal(memory.peakBytes);
+    expect(memoryParts.process).to.equal(1e8);
+    expect(disk.bytes).to.equal(made.trainedParameters * 24);
+    expect(waysOut.map(({ change }) => Object.keys(change)[0]))
+      .to.include('batchSize')
+      .and.include('maxLength');
+    for (const { change, peakBytes } of waysOut) {
+      expect(peakBytes).to.be.below(memory.peakBytes);
+      expect((await plan({ ...fields, ...change }, long)).memory.peakBytes, JSON.stringify(change)).to.equal(peakBytes);
+    }
+  });
+
   it('reads every byte twice where all weights stay in memory: for the fingerprint, and once for all passes', async () => {
     const handle = await openHandle(model, 1e9);
     const { totalBytes } = handle.checkpoint;

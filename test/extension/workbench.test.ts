@@ -3,14 +3,28 @@ import fc from 'fast-check';
 import { aggregate, type RoutingRecord } from '../../src/attribution/affinity';
 import { figuresOf, ranking, rankingRow, ranksOf } from '../../src/extension/workbench/heatmap';
 import { createJobs, progressView } from '../../src/extension/workbench/job';
-import { lowestForget, startedRun, withCheck } from '../../src/extension/workbench/live-run';
-import { defaultPreset, recipeOf, settingsOf } from '../../src/extension/workbench/plan';
+import { endedRun, lowestForget, startedRun, withCheck } from '../../src/extension/workbench/live-run';
+import { measuredStep, medianStepSeconds } from '../../src/extension/workbench/measured-step';
+import {
+  changedSettings,
+  defaultPreset,
+  ownPreset,
+  presetChoices,
+  presetOf,
+  recipeOf,
+  settingsOf,
+  settingsOfRun,
+  settingsRows,
+} from '../../src/extension/workbench/plan';
+import { planViewOf } from '../../src/extension/workbench/plan-view';
 import { formatOf, selectionFileName, selectionName, sourceOf } from '../../src/extension/workbench/selection';
 import { fileSource, noSources, pathsOf, savedSources, selectionSource, viewsOf } from '../../src/extension/workbench/sources';
-import { fail, ok } from '../../src/protocol/fault';
-import { parseRecipe, type Recipe, resolveRecipe } from '../../src/protocol/recipe';
-import type { CheckRecord, RunRecord } from '../../src/protocol/records';
-import type { HeatmapFigures, JobView } from '../../src/protocol/workbench';
+import { stoppedProblem } from '../../src/extension/workbench/stopped-problem';
+import type { RunFolder } from '../../src/protocol/engine';
+import { fail, ok, type Result } from '../../src/protocol/fault';
+import { parseRecipe, presets, type Recipe, resolveRecipe } from '../../src/protocol/recipe';
+import type { CheckRecord, RunRecord, StepRecord } from '../../src/protocol/records';
+import type { HeatmapFigures, JobView, RunView } from '../../src/protocol/workbench';
 
 /** MoE layers 1 and 3 of two experts. */
 function attribution(): HeatmapFigures {
@@ -139,7 +153,93 @@ describe('the recipe of a plan', () => {
     expect(plain.optimizer).to.deep.include({ lr: 0.01, clipNorm: 1 });
     const other = recipeOf(demo, { ...settings, method: 'ga' }, '/m', target, { ...paths, retain: ['/r'] });
     expect(other.methodOptions).to.equal(undefined);
+    expect(changedSettings(demo, settings, { method: 'rmu' })).to.deep.include({ method: 'rmu', retainWeight: 100, steering: 300, steeringUnit: 'absolute' });
+    expect(changedSettings(demo, { ...settings, beta: 2 }, { lr: 1 })).to.deep.include({ lr: 1, beta: 2 });
     expect(resolved(other).retainLoss.kind).to.equal('none');
+  });
+});
+
+describe('presets', () => {
+  const demo = { name: 'Demo recipe', recipe: { method: 'npo' as const, methodOptions: { beta: 0.1 }, maxLength: 64, addDocumentStart: true } };
+  const paths = { forget: ['/f'], retain: ['/r'], stopForget: ['/s'], stopUtility: [], evaluateForget: [], evaluateNear: [], evaluateUtility: [] };
+  const target = { layer: 2, expert: 10 };
+
+  it('are the model’s own values and those of the catalogue, the demo’s for the demo alone', () => {
+    expect(presetChoices(demo)[0]).to.deep.include({ id: ownPreset, label: 'Demo recipe' });
+    expect(presetChoices(demo).map(({ id }) => id)).to.include('demo-rmu');
+    expect(presetChoices(defaultPreset).map(({ id }) => id)).to.deep.equal([ownPreset, ...presets.map(({ id }) => id).filter((id) => !id.startsWith('demo-'))]);
+    for (const { source } of presetChoices(demo)) expect(source).not.to.equal('');
+  });
+
+  it('reach the recipe with every value, and keep how the model’s data are read', () => {
+    for (const { id, recipe: wanted } of presets) {
+      const preset = presetOf(demo, id);
+      const recipe = recipeOf(preset, settingsOf(preset), '/m', target, paths);
+      expect(parseRecipe(recipe).ok, id).to.equal(true);
+      if (wanted.method) expect(recipe.method, id).to.equal(wanted.method);
+      if (wanted.methodOptions) expect(recipe.methodOptions, id).to.deep.include(wanted.methodOptions);
+      if (wanted.optimizer) expect(recipe.optimizer, id).to.deep.include(wanted.optimizer);
+      expect(recipe.addDocumentStart, id).to.equal(true);
+    }
+  });
+
+  it('are named “changed” once a field differs, and not before', () => {
+    const form = { own: demo, presetId: 'demo-rmu', settings: settingsOf(presetOf(demo, 'demo-rmu')), methods: [] };
+    expect(planViewOf(form, null, null)).to.deep.include({ preset: 'Demo: RMU', presetId: 'demo-rmu', changed: false });
+    expect(planViewOf({ ...form, settings: { ...form.settings, steps: 7 } }, null, null).changed).to.equal(true);
+  });
+
+  it('a run’s recipe gives back the settings it was started with', () => {
+    for (const method of ['npo', 'gdiff', 'ga', 'simnpo', 'rmu']) {
+      const settings = { ...changedSettings(demo, settingsOf(demo), { method }), lr: 0.002, warmup: 3, forgetAtMost: 0.25, patience: 2, keep: 'best' as const };
+      const recipe = recipeOf(demo, settings, '/m', target, paths);
+      const filled = resolveRecipe(recipe);
+      if (!filled.ok) throw new Error(filled.fault.message);
+      const read = parseRecipe(filled.value.recipe);
+      if (!read.ok) throw new Error(read.fault.message);
+      expect(settingsOfRun(read.value), method).to.deep.equal(settings);
+      const rows = settingsRows(read.value, [target]);
+      expect(rows[0], method).to.deep.equal(['Target', 'L2·E10']);
+      expect(rows.at(-1), method).to.deep.equal(['Stops at', 'forget at most 0.25', 'checked every 10 steps, 2 in a row']);
+    }
+  });
+});
+
+describe('one measured step', () => {
+  const row = (ms: number) => ({ ms }) as StepRecord;
+  const recipe = (fields: object = {}) => ({ model: '/m', forget: '/f', retain: '/r', method: 'npo', ...fields }) as Recipe;
+  const folder = (number: number, own: Recipe, steps: readonly StepRecord[]) =>
+    ({ record: { number, backend: { name: 'wasm', threads: 1 } }, recipe: own, steps }) as unknown as RunFolder;
+
+  it('is the median without the first, which warms up', () => {
+    expect(medianStepSeconds([])).to.equal(null);
+    expect(medianStepSeconds([row(900)])).to.equal(0.9);
+    expect(medianStepSeconds([row(900), row(100), row(300), row(200)])).to.equal(0.2);
+  });
+
+  it('comes from the newest run of the same work on the same backend, never from another', async () => {
+    const folders = new Map([
+      ['c', folder(3, recipe({ batchSize: 8 }), [row(1), row(1)])],
+      ['b', folder(2, recipe({ steps: 7, seed: 3 }), [row(9), row(500)])],
+      ['a', folder(1, recipe(), [row(9), row(400)])],
+    ]);
+    const runs = [...folders].map(([id, { record }]) => ({ id, number: record.number, method: 'npo' }));
+    const read = async (id: string) => folders.get(id) ?? null;
+    expect(await measuredStep(recipe(), runs, read, 'wasm')).to.deep.equal({ seconds: 0.5, run: 2 });
+    expect(await measuredStep(recipe({ train: 'router' }), runs, read, 'wasm')).to.equal(null);
+    expect(await measuredStep(recipe(), runs, read, 'cpu')).to.equal(null);
+  });
+});
+
+describe('a stopped engine', () => {
+  const run = { number: 1, plannedSteps: 300 } as RunView;
+
+  it('says why, where, what is kept, and offers to go on from there', () => {
+    const problem = stoppedProblem('It ended with signal SIGKILL, most likely because memory ran out.', run, 184, 180);
+    expect(problem.text).to.match(/SIGKILL.*step 184 of 300.*Step 180 is kept\.$/);
+    expect(problem.actions.map(({ label }) => label)).to.deep.equal(['Restart and resume from step 180', 'Restart only', 'Show log']);
+    expect(stoppedProblem('Gone.', run, 1, null).text).to.include('No step of the run was saved yet.');
+    expect(stoppedProblem('Gone.', null, 0).actions.map(({ id }) => id)).to.deep.equal(['restartEngine', 'showLog']);
   });
 });
 
@@ -175,6 +275,32 @@ describe('a run as it goes on', () => {
   });
 });
 
+describe('a run that ended', () => {
+  const begun = (reason: string) => {
+    const record = {
+      id: 'a',
+      number: 1,
+      method: 'npo',
+      target: { experts: [] },
+      status: 'stopped',
+      plannedSteps: 100,
+      keptStep: 40,
+      reason,
+    } as unknown as RunRecord;
+    return endedRun(startedRun(record, [], { ...settingsOf(defaultPreset), lr: 1e-4 }), record);
+  };
+
+  it('offers a gentler rate after NaN, and another go without the rule that stopped it', () => {
+    expect(begun('Stopped at step 12 of 100: a loss or its gradient became NaN or infinite.')).to.deep.include({ gentlerRate: 3e-5, stoppedByRule: false });
+    expect(begun('Target reached at step 40: the forget score 0.250 is at most 0.3.')).to.deep.include({
+      gentlerRate: null,
+      stoppedByRule: true,
+      bestStep: 40,
+    });
+    expect(begun('Stopped by you at step 7.')).to.deep.include({ gentlerRate: null, stoppedByRule: false });
+  });
+});
+
 describe('jobs', () => {
   it('show the last one started, report progress, and end with null', async () => {
     const shown: (JobView | null)[] = [];
@@ -186,6 +312,29 @@ describe('jobs', () => {
     expect(shown[0]).to.deep.include({ title: 'Reading', share: null });
     expect(shown[1]).to.deep.include({ message: 'layers · 1 of 4 layers', share: 0.25 });
     expect(shown.at(-1)).to.equal(null);
+  });
+
+  it('are all listed while they last; one that waits is cancelled by its own id', async () => {
+    const lists: (readonly JobView[])[] = [];
+    const jobs = createJobs({ onShown: () => undefined, onList: (list) => lists.push(list), present: () => () => undefined });
+    const untilAborted = (signal: AbortSignal) =>
+      new Promise<Result<null>>((resolve) => signal.addEventListener('abort', () => resolve(fail('cancelled', 'Cancelled.'))));
+    const first = jobs.run('Unlearning', ({ signal }) => untilAborted(signal));
+    const second = jobs.run('Writing patch', ({ signal, onProgress }) => {
+      onProgress({ request: '2', phase: 'Waiting', done: 0, total: 1, unit: 'jobs before it' });
+      return untilAborted(signal);
+    });
+    const now = lists.at(-1) ?? [];
+    expect(now.map(({ title, waiting }) => [title, waiting])).to.deep.equal([
+      ['Unlearning', false],
+      ['Writing patch', true],
+    ]);
+    jobs.cancel(now[1].id);
+    expect((await second).ok).to.equal(false);
+    expect(lists.at(-1)?.map(({ title }) => title)).to.deep.equal(['Unlearning']);
+    jobs.cancelAll();
+    await first;
+    expect(lists.at(-1)).to.deep.equal([]);
   });
 
   it('can be cancelled, and turn a thrown error into a fault', async () => {
@@ -206,6 +355,7 @@ describe('jobs', () => {
     expect(progressView({ request: '1', phase: 'Reading', done: 1200, total: 0, unit: 'rows' })).to.deep.equal({
       message: 'Reading · 1\u202f200 rows',
       share: null,
+      waiting: false,
     });
   });
 });

@@ -30,10 +30,23 @@ describe('number fields', () => {
   });
 
   it('clamp into the range, round whole numbers, and keep the old value for what is no number', () => {
-    expect(settled('0', 'steps', 100)).to.equal(1);
-    expect(settled('12.6', 'batchSize', 16)).to.equal(13);
-    expect(settled('5000', 'anchorWeight', 1)).to.equal(1000);
-    expect(settled('fast', 'lr', 0.003)).to.equal(0.003);
+    const value = (...of: Parameters<typeof settled>) => settled(...of).value;
+    expect(value('0', 'steps', 100)).to.equal(1);
+    expect(value('12.6', 'batchSize', 16)).to.equal(13);
+    expect(value('5000', 'anchorWeight', 1)).to.equal(1000);
+    expect(value('fast', 'lr', 0.003)).to.equal(0.003);
+  });
+
+  it('say why a value is not what was typed', () => {
+    expect(settled('5000', 'anchorWeight', 1).note).to.equal('It goes from 0 to 1000; now 1000.');
+    expect(settled('12.6', 'batchSize', 16).note).to.equal('It is a whole number; now 13.');
+    expect(settled('fast', 'lr', 0.003).note).to.equal('“fast” is no number.');
+    expect(settled('0,5', 'anchorWeight', 1)).to.deep.equal({ value: 0.5, note: null });
+  });
+
+  it('turn a stop rule off when they are empty, and nothing else', () => {
+    expect(settled('', 'forgetAtMost', 0.3)).to.deep.equal({ value: null, note: null });
+    expect(settled(' ', 'steps', 100).value).to.equal(100);
   });
 });
 

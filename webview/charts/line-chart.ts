@@ -22,6 +22,11 @@ export function lineChart(chart: LineChart): TemplateResult {
   const figure = lineLayout(chart);
   return html`<svg class="chart" width=${chart.width} height=${chart.height} viewBox="0 0 ${chart.width} ${chart.height}" role="img" aria-label=${chart.label}>
     ${axes(chart, figure)}
+    ${figure.limits.map(
+      (limit) => svg`
+        <line class="limit" x1=${figure.left} x2=${figure.right} y1=${limit.y} y2=${limit.y}></line>
+        <text class="note" x=${figure.left + 4} y=${limit.textY}>${limit.text}</text>`,
+    )}
     ${figure.marks.map(
       (mark) => svg`
         <line class="step-mark" x1=${mark.x} x2=${mark.x} y1=${figure.top} y2=${figure.bottom}></line>

@@ -15,6 +15,8 @@ export interface LineInput {
   readonly domain: readonly [low: number, high: number];
   readonly series: readonly Series[];
   readonly marks: readonly { readonly x: number; readonly text: string }[];
+  /** Horizontal lines at a value: where a rule ends the run, or where it began. */
+  readonly limits?: readonly { readonly y: number; readonly text: string }[];
   readonly ticks?: number;
 }
 
@@ -23,6 +25,7 @@ export interface LineLayout {
   readonly yTicks: readonly { readonly value: number; readonly y: number }[];
   readonly xTicks: readonly { readonly value: number; readonly x: number; readonly anchor: 'start' | 'middle' | 'end' }[];
   readonly marks: readonly { readonly x: number; readonly text: string; readonly anchor: 'start' | 'end'; readonly textX: number }[];
+  readonly limits: readonly { readonly y: number; readonly textY: number; readonly text: string }[];
   readonly left: number;
   readonly right: number;
   readonly top: number;
@@ -42,7 +45,7 @@ export function doubledDomain(base: readonly [number, number], values: readonly 
   return [base[0] - low, base[0] + high];
 }
 
-export function lineLayout({ width, height, lastStep, domain, series, marks, ticks = 3 }: LineInput): LineLayout {
+export function lineLayout({ width, height, lastStep, domain, series, marks, limits = [], ticks = 3 }: LineInput): LineLayout {
   const right = width - margin.right;
   const bottom = height - margin.bottom;
   const x = scaleLinear()
@@ -70,6 +73,11 @@ export function lineLayout({ width, height, lastStep, domain, series, marks, tic
       const place = x(mark.x);
       const isRight = place > (margin.left + right) / 2;
       return { x: place, text: mark.text, anchor: isRight ? 'end' : 'start', textX: place + (isRight ? -4 : 4) };
+    }),
+    // Above its line where there is room for a line of text, else below.
+    limits: limits.map((limit) => {
+      const place = Math.round(y(limit.y)) + 0.5;
+      return { y: place, textY: place - 4 < margin.top + 9 ? place + 13 : place - 4, text: limit.text };
     }),
     left: margin.left,
     right,

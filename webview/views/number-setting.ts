@@ -1,27 +1,54 @@
 /** What a typed text means for a setting. Pure. */
+import { setting } from '../../src/protocol/numbers';
+import type { PlanSettings } from '../../src/protocol/workbench';
 import { parseNumber } from './anchor-scale';
 
-export type NumberSetting = 'lr' | 'steps' | 'batchSize' | 'seed' | 'anchorWeight';
+export type NumberSetting = {
+  [K in keyof PlanSettings]: PlanSettings[K] extends number | null ? K : never;
+}[keyof PlanSettings];
 
 interface Range {
   readonly low: number;
   readonly high: number;
   readonly whole: boolean;
+  /** An empty field turns it off. */
+  readonly canBeOff?: boolean;
 }
 
+/** As webview-message.ts takes them. */
 const ranges: Readonly<Record<NumberSetting, Range>> = {
   lr: { low: 1e-9, high: 10, whole: false },
   steps: { low: 1, high: 1_000_000, whole: true },
   batchSize: { low: 1, high: 1_000_000, whole: true },
   seed: { low: 0, high: 4_294_967_295, whole: true },
   anchorWeight: { low: 0, high: 1000, whole: false },
+  retainWeight: { low: 0, high: 1e6, whole: false },
+  steering: { low: 1e-6, high: 1e9, whole: false },
+  beta: { low: 1e-6, high: 1e6, whole: false },
+  delta: { low: -1e6, high: 1e6, whole: false },
+  warmup: { low: 0, high: 1_000_000, whole: true },
+  maxLength: { low: 2, high: 1_000_000, whole: true },
+  accumulate: { low: 1, high: 1_000_000, whole: true },
+  everySteps: { low: 1, high: 1_000_000, whole: true },
+  forgetAtMost: { low: 0, high: 1, whole: false, canBeOff: true },
+  utilityDropAtMost: { low: 0, high: 1, whole: false, canBeOff: true },
+  nllRiseAtMost: { low: 0, high: 1e6, whole: false, canBeOff: true },
+  patience: { low: 1, high: 1000, whole: true },
 };
 
+export interface Settled<T> {
+  readonly value: number | T;
+  /** Why it is not what was typed. */
+  readonly note: string | null;
+}
+
 /** What a typed text means for a setting: clamped into its range, or the old value when it is no number. */
-export function settled(text: string, name: NumberSetting, old: number): number {
-  const { low, high, whole } = ranges[name];
+export function settled<T extends number | null>(text: string, name: NumberSetting, old: T): Settled<T | null> {
+  const { low, high, whole, canBeOff = false } = ranges[name];
+  if (canBeOff && text.trim() === '') return { value: null, note: null };
   const value = parseNumber(text);
-  if (value === null) return old;
-  const clamped = Math.max(low, Math.min(high, value));
-  return whole ? Math.round(clamped) : clamped;
+  if (value === null) return { value: old, note: `“${text.trim()}” is no number${canBeOff ? '; leave it empty to turn it off' : ''}.` };
+  const clamped = Math.max(low, Math.min(high, whole ? Math.round(value) : value));
+  if (value < low || value > high) return { value: clamped, note: `It goes from ${setting(low)} to ${setting(high)}; now ${setting(clamped)}.` };
+  return { value: clamped, note: clamped === value ? null : `It is a whole number; now ${setting(clamped)}.` };
 }

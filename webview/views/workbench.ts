@@ -1,13 +1,14 @@
 /** The page: rail, problem, job, and the step that is shown. */
 import { html, nothing, type TemplateResult } from 'lit';
-import { percent } from '../../src/protocol/numbers';
-import type { JobView, ProblemView } from '../../src/protocol/workbench';
+import type { ProblemView } from '../../src/protocol/workbench';
 import { ui } from '../ui';
 import { banner, type Content } from '../ui/parts';
 import { compareStep } from './compare';
 import type { ViewContext } from './context';
 import { exportStep } from './export';
 import { findStep } from './find';
+import { interruptedBanner } from './interrupted';
+import { jobList } from './jobs';
 import { modelStep } from './model';
 import { planStep } from './plan';
 import { rail } from './rail';
@@ -18,18 +19,8 @@ function problem({ title, text, actions }: ProblemView, send: ViewContext['send'
     'error',
     `${title}.`,
     text,
-    html`${actions.map(({ id, label }) => ui.button({ label, onClick: () => send({ type: 'problem', action: id }) }))}`,
+    html`${actions.map(({ id, label }, index) => ui.button({ label, primary: index === 0 && id === 'resumeRun', onClick: () => send({ type: 'problem', action: id }) }))}`,
   );
-}
-
-/** At the lower edge, over the page: nothing moves when it comes or goes. */
-function job(view: JobView | null, send: ViewContext['send']): TemplateResult {
-  if (!view) return html`<div class="job" role="status"></div>`;
-  return html`<div class="job" role="status">
-    <progress max="1" value=${view.share ?? nothing} aria-label=${view.title}></progress>
-    <span class="job-text"><b>${view.title}</b> ${view.message}</span><span class="job-share">${view.share === null ? '' : percent(view.share, 0)}</span>
-    ${ui.button({ label: 'Cancel', onClick: () => send({ type: 'cancel' }) })}
-  </div>`;
 }
 
 const nothingYet = (title: string, text: string, label: string, onClick: () => void): TemplateResult =>
@@ -62,9 +53,9 @@ function step(context: ViewContext): Content {
 export function workbench(context: ViewContext): TemplateResult {
   const { state, send } = context;
   return html`
-    ${rail(context)} ${job(state.job, send)}
+    ${rail(context)} ${jobList(context)}
     <main class="body">
-      ${state.trusted ? nothing : banner('warning', 'Restricted Mode.', 'UOE does nothing in this workspace until you trust it.')} ${state.problem ? problem(state.problem, send) : nothing} ${step(context)}
+      ${state.trusted ? nothing : banner('warning', 'Restricted Mode.', 'UOE does nothing in this workspace until you trust it.')} ${state.problem ? problem(state.problem, send) : nothing} ${interruptedBanner(context)} ${step(context)}
     </main>
   `;
 }

@@ -119,7 +119,7 @@ function methodOptions(preset: Partial<Recipe>, settings: PlanSettings): Recipe[
 
 /** RMU has its own retain term, GA none by definition; a weight of 0 is no retain loss. */
 function retainLoss(preset: Partial<Recipe>, { method, retainWeight }: PlanSettings): Recipe['retainLoss'] {
-  if (method === 'rmu' || retainWeight === 0) return { kind: 'none' };
+  if (method === 'rmu' || method === 'ga' || retainWeight === 0) return { kind: 'none' };
   const kind = methodFields(preset, method).retainLoss?.kind;
   return { kind: kind === 'kl' ? 'kl' : 'nll', weight: retainWeight };
 }
