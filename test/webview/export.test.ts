@@ -1,7 +1,6 @@
 import { expect } from 'chai';
-import { size } from '../../webview/views/export/changed-tensors';
-import { shortHash } from '../../webview/views/export/proof';
-import { tensorSquares } from '../../webview/views/export/tensor-map';
+import { shortHash, size } from '../../webview/views/export/formats';
+import { tensorSquares } from '../../webview/views/export/tensor-squares';
 
 describe('export step', () => {
   it('has one square per tensor, and in a large checkpoint as few as fit with none of them lost', () => {

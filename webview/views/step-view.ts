@@ -1,5 +1,5 @@
 /** State and second line of each step of the rail. Pure. */
-import { expertName, fraction } from '../../src/protocol/numbers';
+import { bytes, expertName, fraction } from '../../src/protocol/numbers';
 import type { WorkbenchState, WorkbenchStep } from '../../src/protocol/workbench';
 
 export interface StepView {
@@ -12,7 +12,7 @@ export interface StepView {
 const active = ['running', 'paused', 'stopping'];
 
 export function stepView(step: WorkbenchStep, state: WorkbenchState): StepView {
-  const { model, target, run, comparison, exported, attribution } = state;
+  const { model, target, run, comparison, changes, exported, attribution } = state;
   switch (step) {
     case 'model':
       return { locked: false, done: model !== null, line: model?.name ?? 'open one' };
@@ -31,7 +31,7 @@ export function stepView(step: WorkbenchStep, state: WorkbenchState): StepView {
       return comparison ? { locked: false, done: true, line: `run ${comparison.number}` } : { locked: true, done: false, line: 'needs a run' };
     case 'export':
       return comparison
-        ? { locked: false, done: exported !== null, line: exported ? exported.form : 'ready' }
+        ? { locked: false, done: exported !== null, line: changes?.answer ? bytes(changes.answer.patchBytes) : 'ready' }
         : { locked: true, done: false, line: 'needs a run' };
   }
 }

@@ -5,10 +5,7 @@ import { bytes, percent } from '../../../src/protocol/numbers';
 import { ui } from '../../ui';
 import { type Content, card } from '../../ui/parts';
 import { commonPrefix } from '../common-prefix';
-
-/** Fixed digits where they say something, an exponent below. */
-export const size = (value: number, digits: number): string =>
-  value === 0 || value >= 10 ** -digits ? value.toFixed(digits) : value.toExponential(1).replace('-', '−');
+import { size } from './formats';
 
 export function changedTensors(changed: readonly ChangedTensor[]): Content {
   const prefix = commonPrefix(changed.map(({ unit }) => unit));

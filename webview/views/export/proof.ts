@@ -6,14 +6,8 @@ import type { ExportView } from '../../../src/protocol/workbench';
 import { ui } from '../../ui';
 import { type Content, card, verdict } from '../../ui/parts';
 import type { ViewContext } from '../context';
+import { shortHash } from './formats';
 import { tensorMap } from './tensor-map';
-
-/** `9f3c 41d7 …`: enough to compare by eye; the whole is in "Copy checksums". */
-export function shortHash(fingerprint: string): string {
-  const [kind, digits = ''] = fingerprint.split(':');
-  const groups = digits.slice(0, 32).match(/.{4}/g) ?? [];
-  return `${groups.join(' ')} …${kind.startsWith('sampled') ? ' (sampled)' : ''}`;
-}
 
 function reading({ recorded, found }: RunChanges, exported: ExportView | null): Content {
   const proof = exported?.proof;

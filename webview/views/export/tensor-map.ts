@@ -1,24 +1,7 @@
 /** The checkpoint's tensors as a row of squares, in the order of its files; a large checkpoint puts several into one square. */
 import { html, type TemplateResult } from 'lit';
 import { count } from '../../../src/protocol/numbers';
-
-/** Squares that fit a card without becoming a texture. */
-const mostSquares = 260;
-
-export interface TensorSquares {
-  /** Tensors that one square stands for. */
-  readonly each: number;
-  /** Whether a square holds a changed tensor. */
-  readonly changed: readonly boolean[];
-}
-
-/** `places`: positions of the changed tensors among `tensors`. */
-export function tensorSquares(tensors: number, places: readonly number[], most = mostSquares): TensorSquares {
-  const each = Math.max(1, Math.ceil(tensors / most));
-  const changed = Array.from({ length: Math.ceil(tensors / each) }, () => false);
-  for (const place of places) changed[Math.floor(place / each)] = true;
-  return { each, changed };
-}
+import { tensorSquares } from './tensor-squares';
 
 export function tensorMap(tensors: number, places: readonly number[]): TemplateResult {
   const { each, changed } = tensorSquares(tensors, places);
