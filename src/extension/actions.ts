@@ -39,6 +39,7 @@ export interface Actions {
   stopRun(): Promise<void>;
   showRun(row: RunRow): Promise<void>;
   resumeRun(row: RunRow): Promise<void>;
+  resumeById(run: string): Promise<void>;
   exportRun(row: RunRow): Promise<void>;
   refreshRuns(): Promise<void>;
   compareAnswers(): Promise<void>;
@@ -186,6 +187,10 @@ export function actionsOf({ context, store, figures, loop, exports, jobs, panel,
     async resumeRun(row) {
       panel.open();
       await resume(row.id);
+    },
+    async resumeById(run) {
+      panel.open();
+      await resume(run);
     },
     async exportRun(row) {
       await loop.showRun(row.id);

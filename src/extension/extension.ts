@@ -10,6 +10,7 @@ import { panelType } from './panel';
 import { presentJob } from './progress';
 import { saveSelection } from './selection-file';
 import { engineSettings } from './settings';
+import { offerResume } from './resume-offer';
 import { createStatus } from './status';
 import { createExpertTree, followTarget } from './trees/experts';
 import { createRunTree } from './trees/runs';
@@ -137,6 +138,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     if (!panel.isVisible()) notify.crashed(status.reason, loop);
   };
 
+  const resumeParts = { store, loop, resume: actions.resumeById, show: () => panel.open() };
   const stopLog = engine.listen('log', ({ level, message }) => log[level](message));
   const experts = createExpertTree(store, figures);
   const expertView = vscode.window.createTreeView('uoe.experts', { treeDataProvider: experts, showCollapseAll: true });
@@ -158,7 +160,11 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
         if (memento && vscode.workspace.isTrusted && store.get().model === null) await loop.restore(memento);
       },
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => store.set({ trusted: true })),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => {
+      store.set({ trusted: true });
+      context.subscriptions.push(offerResume(resumeParts));
+    }),
+    ...(vscode.workspace.isTrusted ? [offerResume(resumeParts)] : []),
     keepMemento(context, store, loop),
     experts,
     runs,

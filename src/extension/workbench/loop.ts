@@ -300,6 +300,8 @@ export function createLoop(around: Surroundings): Loop {
     if (isActive(state().run)) return;
     const begun = await beginning(resume, again);
     if (!begun.ok) return failed('The run can not start', begun.fault);
+    // A window that has just opened has no model yet.
+    if (model === null) await openModel(begun.value.recipe.model, path.basename(begun.value.recipe.model));
     current = begun.value;
     const { recipe } = begun.value;
     startedAt = Date.now();
