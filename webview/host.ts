@@ -9,14 +9,17 @@ const vscode = acquireVsCodeApi();
 
 export const post = (message: WebviewMessage): void => vscode.postMessage(message);
 
-const isMemory = (value: unknown): value is WebviewMemory => {
+const firstMemory: WebviewMemory = { measure: 'affinity', order: 'number', compareTab: 'summary', answers: { filter: 'all', page: 0 } };
+
+const isMemory = (value: unknown): value is Partial<WebviewMemory> => {
   const { measure, order } = (value ?? {}) as Partial<WebviewMemory>;
   return ['affinity', 'share', 'difference'].includes(measure ?? '') && ['number', 'rank'].includes(order ?? '');
 };
 
+/** What an older version kept lacks what came later. */
 export function readMemory(): WebviewMemory {
   const value = vscode.getState();
-  return isMemory(value) ? value : { measure: 'affinity', order: 'number' };
+  return isMemory(value) ? { ...firstMemory, ...value } : firstMemory;
 }
 
 export const keepMemory = (memory: WebviewMemory): void => vscode.setState(memory);

@@ -4,8 +4,10 @@ import './workbench.css';
 import './find.css';
 import './unlearn.css';
 import './export.css';
+import './compare.css';
 import { render } from 'lit';
 import { expertName } from '../src/protocol/numbers';
+import type { AnswersFigures, RoutingFigures } from '../src/protocol/comparison-view';
 import type { StepRecord } from '../src/protocol/records';
 import type { PromptList, PromptTicks, TokenStrip } from '../src/protocol/prompts-view';
 import type { HeatmapFigures, HostMessage, WorkbenchState } from '../src/protocol/workbench';
@@ -14,6 +16,7 @@ import { createHeatmap } from './heatmap/heatmap';
 import { keepMemory, onMessage, post, readMemory } from './host';
 import { createPromptList } from './prompts/prompt-list';
 import { createTokenStrip } from './prompts/token-strip';
+import { createRoutingPanels } from './views/compare/routing-panels';
 import { workbench } from './views/workbench';
 
 const root = document.querySelector<HTMLElement>('#workbench');
@@ -29,6 +32,15 @@ let stepsOf = '';
 let memory = readMemory();
 let cursor: number | null = null;
 let scheduled = false;
+let routing: RoutingFigures | null = null;
+let answers: AnswersFigures | null = null;
+let routingCursor: number | null = null;
+
+const panels = createRoutingPanels((index) => {
+  if (index === routingCursor) return;
+  routingCursor = index;
+  schedule();
+});
 
 const heatmap = createHeatmap({
   onCursor: (index) => {
@@ -93,6 +105,8 @@ function draw(): void {
     heatmap: heatmap.element,
     heatmapCounts: heatmap.counts(),
     cursor,
+    themeId: document.body.dataset.vscodeThemeId ?? '',
+    compare: { routing, answers, panels, cursor: routingCursor },
     promptList: promptList.element,
     tokenStrip: tokenStrip.element,
   };
@@ -123,6 +137,13 @@ function receive(message: HostMessage): void {
       break;
     case 'tokens':
       strip = message.strip;
+      break;
+    case 'routing':
+      routing = message.figures;
+      routingCursor = null;
+      break;
+    case 'answers':
+      answers = message.figures;
       break;
     case 'steps':
       steps = message.run === stepsOf ? [...steps.slice(0, message.from), ...message.rows] : [...message.rows];

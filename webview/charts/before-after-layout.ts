@@ -13,7 +13,8 @@ export interface BeforeAfterLayout {
   readonly before: number;
   readonly after: number;
   readonly band: { readonly x: number; readonly width: number } | null;
-  readonly chance: number | null;
+  /** Its text is anchored so that it stays inside at both ends. */
+  readonly chance: { readonly x: number; readonly anchor: 'start' | 'middle' | 'end' } | null;
 }
 
 const side = 8;
@@ -27,6 +28,6 @@ export function beforeAfterLayout({ width, before, after, interval, chance }: Be
     before: x(before),
     after: x(after),
     band: interval && { x: x(interval[0]), width: x(interval[1]) - x(interval[0]) },
-    chance: chance === null ? null : x(chance),
+    chance: chance === null ? null : { x: x(chance), anchor: chance < 0.12 ? 'start' : chance > 0.88 ? 'end' : 'middle' },
   };
 }

@@ -28,6 +28,13 @@ export interface TextOptions {
   readonly onCommit: (text: string) => string;
 }
 
+export interface SearchOptions {
+  readonly label: string;
+  readonly value: string;
+  /** Called on every change. */
+  readonly onInput: (text: string) => void;
+}
+
 export interface Column {
   readonly title: string;
   /** CSS grid width. */
@@ -51,9 +58,20 @@ export interface TableOptions {
   readonly minWidth?: number;
 }
 
+export interface TabOptions {
+  readonly label: string;
+  readonly value: string;
+  readonly tabs: readonly { readonly id: string; readonly label: string }[];
+  /** What the chosen tab shows. */
+  readonly body: TemplateResult | unknown;
+  readonly onChange: (id: string) => void;
+}
+
 export interface Kit {
   button(options: ButtonOptions): TemplateResult;
   choice(options: ChoiceOptions): TemplateResult;
   numberField(options: TextOptions): TemplateResult;
+  searchField(options: SearchOptions): TemplateResult;
   table(options: TableOptions): TemplateResult;
+  tabs(options: TabOptions): TemplateResult;
 }

@@ -7,6 +7,9 @@ import {
   vsCodeDataGridRow,
   vsCodeDropdown,
   vsCodeOption,
+  vsCodePanels,
+  vsCodePanelTab,
+  vsCodePanelView,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
 import { html, nothing } from 'lit';
@@ -20,6 +23,9 @@ provideVSCodeDesignSystem().register(
   vsCodeDataGridRow(),
   vsCodeDropdown(),
   vsCodeOption(),
+  vsCodePanels(),
+  vsCodePanelTab(),
+  vsCodePanelView(),
   vsCodeTextField(),
 );
 
@@ -70,6 +76,22 @@ export const toolkit: Kit = {
         }}
       ></vscode-text-field>
     </div>`,
+
+  searchField: ({ label, value, onInput }) =>
+    html`<vscode-text-field class="search" aria-label=${label} placeholder=${label} .value=${live(value)} @input=${(event: Event) => onInput(inputValue(event))}></vscode-text-field>`,
+
+  tabs: ({ label, value, tabs, body, onChange }) =>
+    html`<vscode-panels
+      activeid=${`tab-${value}`}
+      aria-label=${label}
+      @change=${(event: CustomEvent<HTMLElement | undefined>) => {
+        const id = event.detail?.id?.replace(/^tab-/, '');
+        if (id !== undefined && id !== value && tabs.some((tab) => tab.id === id)) onChange(id);
+      }}
+    >
+      ${tabs.map(({ id, label: text }) => html`<vscode-panel-tab id=${`tab-${id}`}>${text}</vscode-panel-tab>`)}
+      ${tabs.map(({ id }) => html`<vscode-panel-view id=${`view-${id}`}>${id === value ? body : nothing}</vscode-panel-view>`)}
+    </vscode-panels>`,
 
   table: ({ label, columns, rows, minWidth = 0 }) =>
     html`<div class="scroll">

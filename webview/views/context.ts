@@ -4,6 +4,7 @@ import type { StepRecord } from '../../src/protocol/records';
 import type { WebviewMessage } from '../../src/protocol/webview-message';
 import type { HeatmapFigures, WebviewMemory, WorkbenchState } from '../../src/protocol/workbench';
 import type { Theme } from '../heatmap/colour';
+import type { ComparisonDrawing } from './compare/context';
 
 export interface ViewContext {
   readonly state: WorkbenchState;
@@ -20,6 +21,12 @@ export interface ViewContext {
   readonly heatmapCounts: { readonly never: number; readonly rare: number; readonly beyond: number };
   /** Cell under the cursor, as an index into the figures. */
   readonly cursor: number | null;
+  /** VS Code's id of the colour theme. */
+  readonly themeId: string;
+  readonly compare: ComparisonDrawing;
+  /** Elements that keep their own place over redraws: the forget prompts, and the tokens of one. */
+  readonly promptList: HTMLElement;
+  readonly tokenStrip: HTMLElement;
 }
 
 /** From here on, two columns. */

@@ -1,0 +1,48 @@
+/** What the parts of step 4 get: in the page from the host, in a report from the file itself. */
+import type { AnswersFigures, RoutingFigures, SetRole } from '../../../src/protocol/comparison-view';
+import type { WebviewMessage } from '../../../src/protocol/webview-message';
+import type { ComparisonView, WebviewMemory } from '../../../src/protocol/workbench';
+import type { Theme } from '../../heatmap/colour';
+import { wide } from '../context';
+import type { RoutingPanels } from './routing-panels';
+
+export interface ComparisonDrawing {
+  readonly routing: RoutingFigures | null;
+  readonly answers: AnswersFigures | null;
+  /** Kept over redraws. */
+  readonly panels: RoutingPanels;
+  /** Cell under the cursor, as an index into the routing figures. */
+  readonly cursor: number | null;
+}
+
+export interface CompareContext extends ComparisonDrawing {
+  readonly comparison: ComparisonView;
+  readonly memory: Pick<WebviewMemory, 'order' | 'compareTab' | 'answers'>;
+  readonly theme: Theme;
+  readonly themeId: string;
+  readonly width: number;
+  /** Something else is under way. */
+  readonly isBusy: boolean;
+  /** A report: nothing to ask of a host. */
+  readonly isReadOnly: boolean;
+  readonly send: (message: WebviewMessage) => void;
+  readonly remember: (change: Partial<WebviewMemory>) => void;
+}
+
+export const roleTitles: Readonly<Record<SetRole, string>> = { forget: 'Forget', near: 'Near topic', utility: 'Utility' };
+/** Classes of the three colours. */
+export const roleSeries = { forget: 'forget', near: 'anchor', utility: 'retain' } as const;
+
+/** Width inside the page's padding. */
+export const innerWidth = (width: number) => (width >= wide ? width - 48 : width - 32);
+
+/** Width of a chart inside one of up to three cards in a row, each at least 216 px wide. */
+export function cardChartWidth(width: number, cards: number): number {
+  const inner = innerWidth(width);
+  const row = Math.max(1, Math.min(3, Math.max(cards, 1), Math.floor((inner + 16) / 216)));
+  return Math.min(480, Math.floor((inner - 16 * (row - 1)) / row) - 30);
+}
+
+/** Figures of another pair are not shown. */
+export const routingOf = ({ routing, comparison }: CompareContext) => (routing?.pair === comparison.pair ? routing : null);
+export const answersOf = ({ answers, comparison }: CompareContext) => (answers?.pair === comparison.pair ? answers : null);

@@ -1,0 +1,166 @@
+/** Compare, All runs: which of them keeps most for what it forgets. */
+import { html, nothing, svg, type TemplateResult } from 'lit';
+import type { RunTable, RunTableRow } from '../../../src/protocol/comparison-view';
+import { duration, fraction } from '../../../src/protocol/numbers';
+import { saveMenu } from '../../charts/save-menu';
+import { scatter, shapeOf } from '../../charts/scatter';
+import { plottable } from '../../charts/scatter-layout';
+import { ui } from '../../ui';
+import type { Row } from '../../ui/kit';
+import { type Content, card, icon, verdict } from '../../ui/parts';
+import { wide } from '../context';
+import { type CompareContext, innerWidth } from './context';
+
+export const methodName = (method: string): string => (method === 'simnpo' ? 'SimNPO' : method.toUpperCase());
+const figures =
+  'FE: forget score, the ideal is chance. UT: utility. Near: neighbouring topic. Bold is the best of a column. Overlap is on forget prompts. Source: run.json and evaluation.json of the run folders.';
+
+const csvRows = ({ rows }: RunTable) => [
+  [
+    'run',
+    'id',
+    'method',
+    'alpha',
+    'forget',
+    'utility',
+    'near',
+    'forget_before',
+    'utility_before',
+    'near_before',
+    'chance',
+    'forgotten',
+    'overlap_forget',
+    'steps',
+    'seconds',
+    'status',
+    'pareto_front',
+  ],
+  ...rows.map((row) => [
+    row.run,
+    row.id,
+    row.method,
+    row.alpha,
+    row.forget,
+    row.utility,
+    row.near,
+    row.before.forget,
+    row.before.utility,
+    row.before.near,
+    row.chance,
+    row.forgotten,
+    row.overlap,
+    row.steps,
+    row.seconds,
+    row.status,
+    row.onFront ? 1 : 0,
+  ]),
+];
+
+function status(row: RunTableRow): Content {
+  if (row.status === 'failed') return verdict('bad', 'failed');
+  if (row.onFront) return verdict('ok', 'on the front');
+  return row.status === 'done' || row.status === 'running' ? row.status : verdict('warn', row.status);
+}
+
+/** A run that stopped by a rule is no worse than one that went to its end. */
+const statusOf = (row: RunTableRow): Content => (row.status === 'stopped' && !row.onFront ? 'stopped early' : status(row));
+
+function tableRow(row: RunTableRow, { best }: RunTable, { comparison, send, isReadOnly }: CompareContext): Row {
+  const value = (column: 'forget' | 'utility' | 'near') => (best[column].includes(row.id) ? html`<b>${fraction(row[column])}</b>` : fraction(row[column]));
+  const isShown = row.id === comparison.run;
+  const hasScores = row.forget !== null || row.utility !== null;
+  const pick = html`<button class="pick" aria-pressed=${String(isShown)} @click=${() => send({ type: 'compare', before: null, after: row.id })}>${isShown ? 'shown' : 'Compare'}</button>`;
+  return {
+    selected: isShown,
+    label: `Run ${row.run}, ${methodName(row.method)}, ${row.status}: forget ${fraction(row.forget)}, utility ${fraction(row.utility)}`,
+    cells: [
+      String(row.run),
+      methodName(row.method),
+      row.alpha === null ? '–' : String(row.alpha),
+      value('forget'),
+      value('utility'),
+      value('near'),
+      fraction(row.overlap),
+      duration(row.seconds),
+      statusOf(row) as string | TemplateResult,
+      ...(isReadOnly ? [] : [hasScores ? pick : '']),
+    ],
+  };
+}
+
+function runsTable(table: RunTable, context: CompareContext): TemplateResult {
+  const number = (title: string, width: string) => ({ title, width, isNumber: true });
+  const original = table.rows.find((row) => row.id === context.comparison.run)?.before;
+  const first: readonly Row[] = original
+    ? [
+        {
+          label: 'Original',
+          cells: [
+            '–',
+            'original',
+            '–',
+            fraction(original.forget),
+            fraction(original.utility),
+            fraction(original.near),
+            fraction(1),
+            '–',
+            '–',
+            ...(context.isReadOnly ? [] : ['']),
+          ],
+        },
+      ]
+    : [];
+  const newest = [...table.rows].sort((a, b) => b.run - a.run);
+  return ui.table({
+    label: 'All runs',
+    minWidth: 700,
+    columns: [
+      number('Run', '44px'),
+      { title: 'Method', width: '84px' },
+      number('α', '48px'),
+      number('FE ↓', '64px'),
+      number('UT ↑', '64px'),
+      number('Near ↑', '64px'),
+      number('Overlap', '70px'),
+      number('Time', '96px'),
+      { title: 'Status', width: 'minmax(124px, 1fr)' },
+      ...(context.isReadOnly ? [] : [{ title: 'Compare', width: '84px' }]),
+    ],
+    rows: [...first, ...newest.map((row) => tableRow(row, table, context))],
+  });
+}
+
+function reading(table: RunTable, { comparison, send, isBusy, isReadOnly }: CompareContext): TemplateResult {
+  const front = table.front.flatMap((id) => table.rows.filter((row) => row.id === id));
+  const left = table.rows.length - plottable(table.rows).length;
+  return html`<div class="scatter-note">
+    <h3>Reading it</h3>
+    <p>${front.length === 0 ? 'No run has both a forget and a utility score.' : `No run is better in both than ${front.map(({ run }) => `run ${run}`).join(', ')}.`}
+    ${left === 0 ? '' : ` Not drawn: ${left} of ${table.rows.length} runs, which lack a forget score, a chance level or a utility score.`}</p>
+    ${isReadOnly ? nothing : html`<p class="dim">Run ${comparison.number} again: the same recipe, seed and data; a data file that has changed is refused.</p>${ui.button({ label: `Run ${comparison.number} again`, icon: 'debug-rerun', disabled: isBusy, onClick: () => send({ type: 'runAgain', run: comparison.run }) })}`}
+  </div>`;
+}
+
+export function runsTab(context: CompareContext): TemplateResult {
+  const { comparison, width, send, isReadOnly } = context;
+  const { table } = comparison;
+  if (!table) return html`<div class="empty-tab"><p>${icon('history')} The runs of this checkpoint are being read.</p></div>`;
+  const methods = [...new Set(table.rows.map(({ method }) => method))];
+  const original = table.rows.find((row) => row.id === comparison.run)?.before.utility ?? null;
+  const inner = innerWidth(width) - 30;
+  return html`
+    ${card(
+      {
+        title: 'Utility against forgetting',
+        help: 'Up and right is better. The stepped line joins the runs that no other run beats in both; hollow marks are beaten by another run. 100 % forgotten means a forget score at chance, the accuracy of always giving the commonest answer.',
+        right: html`<span class="keys">${methods.map((method) => html`<span class="key-shape">${methodName(method)} <svg width="16" height="16" viewBox="-9 -9 18 18" aria-hidden="true">${svg`<path d=${shapeOf(method)}></path>`}</svg></span>`)}</span>
+          ${saveMenu({ name: 'Utility against forgetting', rows: () => csvRows(table) }, send, isReadOnly)}`,
+      },
+      html`<div class="scatter-row">
+        <div class="scroll">${scatter({ width: width >= wide ? 640 : Math.max(420, inner), height: 330, rows: table.rows, original, selected: comparison.run, onPick: (run) => !isReadOnly && send({ type: 'compare', before: null, after: run }) })}</div>
+        ${reading(table, context)}
+      </div>`,
+    )}
+    ${card({ title: 'All runs', help: figures }, runsTable(table, context))}
+  `;
+}
