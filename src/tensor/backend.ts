@@ -72,7 +72,7 @@ export async function openBackend(wanted: 'auto' | string, threads: number | 'au
       return fail('not-found', `The wasm files are missing in ${folder}.`, 'Build again with "npm run build".');
     }
     if (!kernelsInstalled) {
-      installWasmMatMul();
+      installWasmMatMul(path.join(folder, 'matmul.wasm'));
       installWasmGather();
       kernelsInstalled = true;
     }

@@ -4,6 +4,8 @@ import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core'
 export interface WasmBackend extends KernelBackend {
   readonly wasm: {
     HEAPU8: Uint8Array;
+    /** Exports of the one-thread binary. */
+    readonly asm: { readonly memory: WebAssembly.Memory };
     _malloc(bytes: number): number;
     _free(address: number): void;
     cwrap(name: string, returns: string | null, parameters: readonly string[]): (...parameters: never[]) => unknown;

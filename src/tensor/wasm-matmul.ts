@@ -1,6 +1,6 @@
 /**
- * BatchMatMul for the wasm backend: every case becomes 2-D, non-transposed XNNPACK products.
- * The stock kernel uses XNNPACK only for [1,M,K]x[1,K,N] without transposes, runs a scalar triple loop otherwise (3 GFLOP/s,
+ * BatchMatMul for the wasm backend. On one thread it is our own product; on several every case becomes 2-D, non-transposed XNNPACK
+ * products, which XNNPACK spreads over its threads. The stock kernel uses XNNPACK only for [1,M,K]x[1,K,N] without transposes, runs a scalar triple loop otherwise (3 GFLOP/s,
  * and every backward pass transposes), and keeps a packed copy of each right operand alive.
  */
 import {
@@ -14,6 +14,7 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import { heapOf, type WasmBackend } from './wasm-heap';
+import { type Multiply, type Operand, productOn } from './wasm-product';
 
 type Product = (
   a: number,
@@ -64,13 +65,48 @@ function matrixPicker(outer: readonly number[], outputOuter: readonly number[]):
 /** Below this many multiplications a matrix of a batch costs less in the stock loop (one call for all) than in a call of its own. */
 const smallProduct = 2 ** 13;
 
-export function installWasmMatMul(): void {
+/** Whole products with our own kernel; a broadcast operand that is one matrix has no distance to the next. */
+function multiplyAll(multiply: Multiply, a: Operand, b: Operand, c: Operand, outer: Outer, m: number, n: number, k: number): void {
+  const { a: aOuter, b: bOuter, all } = outer;
+  const matrices = sizeOf(all);
+  const regular = (own: readonly number[]) => sizeOf(own) === 1 || sizeOf(own) === matrices;
+  if (regular(aOuter) && regular(bOuter)) {
+    const next = (own: readonly number[], operand: Operand): Operand => (sizeOf(own) === 1 ? { ...operand, next: 0 } : operand);
+    multiply(next(aOuter, a), next(bOuter, b), c, matrices, m, n, k);
+    return;
+  }
+  const aPick = matrixPicker(aOuter, all);
+  const bPick = matrixPicker(bOuter, all);
+  const at = (operand: Operand, i: number): Operand => ({ ...operand, at: operand.at + i * operand.next * 4 });
+  for (let i = 0; i < matrices; i++) multiply(at(a, aPick(i)), at(b, bPick(i)), at(c, i), 1, m, n, k);
+}
+
+interface Outer {
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+  readonly all: readonly number[];
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((all, size) => all * size, 1);
+
+/** A row-major matrix, or its transpose. */
+const operandOf = (at: number, rows: number, columns: number, transposed: boolean): Operand => ({
+  at,
+  row: transposed ? 1 : columns,
+  column: transposed ? columns : 1,
+  next: rows * columns,
+});
+
+/** `file`: our product's binary, for backends of one thread. */
+export function installWasmMatMul(file: string): void {
   let product: Product;
+  let own: Multiply | null = null;
   unregisterKernel(BatchMatMul, 'wasm');
   registerKernel({
     kernelName: BatchMatMul,
     backendName: 'wasm',
     setupFunc: (backend) => {
+      own = (backend as WasmBackend).wasm.HEAPU8.buffer instanceof ArrayBuffer ? productOn(backend as WasmBackend, file) : null;
       product = (backend as WasmBackend).wasm.cwrap('BatchMatMul', null, [
         'number',
         'array',
@@ -96,7 +132,7 @@ export function installWasmMatMul(): void {
       const aOuter = a.shape.slice(0, -2);
       const bOuter = b.shape.slice(0, -2);
       const outer = broadcast_util.assertAndGetBroadcastShape(aOuter, bOuter);
-      const matrices = outer.reduce((all, size) => all * size, 1);
+      const matrices = sizeOf(outer);
       const out: TensorInfo = backend.makeOutput([...outer, M, N], 'float32');
       if (matrices * M * N === 0) return out;
 
@@ -107,6 +143,11 @@ export function installWasmMatMul(): void {
       const outAt = address(out);
       if (K === 0) {
         heapOf(backend).fill(0, outAt >>> 2, (outAt >>> 2) + matrices * M * N);
+        return out;
+      }
+      if (own) {
+        const [left, right] = [operandOf(aAt, aRows, aColumns, transposeA), operandOf(bAt, bRows, bColumns, transposeB)];
+        multiplyAll(own, left, right, operandOf(outAt, M, N, false), { a: aOuter, b: bOuter, all: outer }, M, N, K);
         return out;
       }
       const sameOuter = aOuter.length === bOuter.length && aOuter.every((size, axis) => size === bOuter[axis]);

@@ -88,6 +88,18 @@ describe('matMul on wasm', () => {
     expect(backendMemory()).to.deep.equal(before);
   });
 
+  it('equals it past the edges of its blocks (64 rows, 512 columns, 512 of K) too', () => {
+    for (const [M, K, N] of [
+      [67, 1029, 6],
+      [5, 515, 521],
+      [131, 70, 1030],
+      [1, 1100, 9],
+    ]) {
+      for (const transposeA of [false, true])
+        for (const transposeB of [false, true]) check({ M, K, N, a: [], b: [], result: [], transposeA, transposeB, seed: M });
+    }
+  });
+
   it('refuses inner sizes that differ', () => {
     expect(() => inScope(() => matMul(upload(new Float32Array(6), [2, 3]), upload(new Float32Array(8), [4, 2])))).to.throw(/inner|shapes/i);
   });

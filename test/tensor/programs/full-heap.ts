@@ -55,14 +55,11 @@ async function main(): Promise<void> {
   messages.push(messageOf(() => inScope(() => uploadMatrix(new Float32Array(large / 4), 1, large / 4))));
   products.push(square());
 
-  // Room for the right operand and the product, none for the turned product between them.
+  // Room for both operands, none for the product.
   const before = taken.length;
   for (const address of taken.splice(0, 2)) wasm._free(address);
-  messages.push(
-    messageOf(() =>
-      inScope(() => matMul(uploadMatrix(new Float32Array(16), 4, 4), uploadMatrix(new Float32Array(large / 4 - 1024), large / 16 - 256, 4), false, true)),
-    ),
-  );
+  const half = new Float32Array(side * 2048);
+  messages.push(messageOf(() => inScope(() => matMul(uploadMatrix(half, side, 2048), uploadMatrix(half, 2048, side)))));
   messages.push(fill());
   const refilled = taken.length === before;
   products.push(square());

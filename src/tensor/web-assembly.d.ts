@@ -1,0 +1,13 @@
+/** What we use of WebAssembly: neither ES's library nor Node's types of version 20 declare it. */
+declare namespace WebAssembly {
+  class Memory {
+    readonly buffer: ArrayBufferLike;
+  }
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>);
+    readonly exports: Readonly<Record<string, unknown>>;
+  }
+}
