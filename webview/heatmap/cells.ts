@@ -59,19 +59,34 @@ export function cellOf(figures: HeatmapFigures, order: Order, id: { readonly lay
   return { row, col: order === 'rank' ? figures.rankInLayer[row * figures.experts + id.expert] - 1 : id.expert };
 }
 
+/** Forget over retain of one expert; null where one of them is missing or the retain set never uses it. */
+const ratioOf = ({ share, retainShare }: HeatmapFigures, index: number): number | null =>
+  retainShare && retainShare[index] > 0 ? share[index] / retainShare[index] : null;
+
+/** Slots of the layer that a cell is in: the same in every layer, since each token fills as many. */
+export function layerSlots({ slots, experts }: HeatmapFigures, index: number): number {
+  const start = index - (index % experts);
+  return slots.subarray(start, start + experts).reduce((sum, value) => sum + value, 0);
+}
+
 /** One cell as a sentence: what a screen reader says. */
-export function cellWords(figures: HeatmapFigures, index: number, isTarget: boolean): string {
+export function cellWords(figures: HeatmapFigures, index: number, isTarget: boolean, measure: Measure = 'affinity'): string {
   const id = { layer: figures.layers[Math.floor(index / figures.experts)], expert: index % figures.experts };
   const name = expertWords(id);
   const start = `${name[0].toUpperCase()}${name.slice(1)}.`;
   const end = isTarget ? 'Target.' : 'Press Enter to make it the target.';
+  if (measure === 'difference') {
+    if (cellState(figures, measure, index).kind === 'rare') return `${start} Too rare to compare. ${end}`;
+    const retain = figures.retainShare?.[index];
+    return `${start} Token share ${percent(figures.share[index])} on forget prompts, ${percent(retain)} on the retain set, ${times(ratioOf(figures, index))}. ${end}`;
+  }
   if (figures.slots[index] === 0) return `${start} Never routed on these prompts. ${end}`;
   const affinity = figures.affinity[index];
   return `${start} Affinity ${fraction(affinity)}, ${times(affinity * figures.experts)} an equal share, token share ${percent(figures.share[index])}, rank ${figures.rankInLayer[index]} of ${figures.experts} in the layer. ${end}`;
 }
 
 /** The readout under the heatmap: name and value of each figure of a cell. */
-export function readout(figures: HeatmapFigures, index: number): readonly (readonly [name: string, value: string])[] {
+export function readout(figures: HeatmapFigures, index: number, measure: Measure = 'affinity'): readonly (readonly [name: string, value: string])[] {
   const affinity = figures.affinity[index];
   const share = figures.share[index];
   const retain = figures.retainShare ? figures.retainShare[index] : null;
@@ -80,8 +95,8 @@ export function readout(figures: HeatmapFigures, index: number): readonly (reado
     ['× equal', times(affinity * figures.experts)],
     ['share', percent(share)],
     ['retain', percent(retain)],
-    ['slots', count(figures.slots[index])],
-    ['in layer', `${figures.rankInLayer[index]}/${figures.experts}`],
+    measure === 'difference' ? ['forget ÷ retain', times(ratioOf(figures, index))] : ['slots', count(figures.slots[index])],
+    ['layer rank', `${figures.rankInLayer[index]}/${figures.experts}`],
     ['rank', count(figures.rank[index])],
   ];
 }

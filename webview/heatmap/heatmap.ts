@@ -4,7 +4,7 @@ import type { HeatmapFigures } from '../../src/protocol/workbench';
 import { type CellState, cellOf, cellState, cellWords, columnExperts, type Measure, type Order, rampKind } from './cells';
 import { ramp, type Theme } from './colour';
 import { type Cell, cellAt, type Layout, layout, moved, rectangleOf } from './layout';
-import { type Ink, paintCells, paintOverlay } from './paint';
+import { type Ink, paintCells, paintOverlay, type Strip } from './paint';
 
 export interface HeatmapInput {
   readonly figures: HeatmapFigures;
@@ -84,11 +84,8 @@ const countOf = (states: readonly CellState[]): HeatmapCounts => ({
   beyond: states.filter((state) => state.kind === 'value' && state.beyond).length,
 });
 
-/** Best affinity of each layer, and the next 0.05 above the best of all. */
-function stripOf({ layers, experts, affinity }: HeatmapFigures) {
-  const best = layers.map((_, row) => Math.max(...affinity.subarray(row * experts, (row + 1) * experts)));
-  return { best, scale: Math.max(0.05, Math.ceil(Math.max(...best) * 20) / 20) };
-}
+/** Best affinity of each layer on a scale that ends at the next 0.05 above the best of all, and the experts that carry half of its slots. */
+const stripOf = ({ best, half }: HeatmapFigures): Strip => ({ best, half, scale: Math.max(0.05, Math.ceil(Math.max(...best) * 20) / 20) });
 
 const sameInput = (a: HeatmapInput, b: HeatmapInput) => (Object.keys(a) as (keyof HeatmapInput)[]).every((key) => a[key] === b[key]);
 
@@ -129,7 +126,7 @@ export function createHeatmap({ onCursor, onPick }: HeatmapEvents): Heatmap {
     const box = rectangleOf(grid, cursor);
     row.setAttribute('aria-rowindex', String(cursor.row + 1));
     cell.setAttribute('aria-colindex', String(cursor.col + 1));
-    cell.setAttribute('aria-label', cellWords(input.figures, indexOf(shown, cursor), target?.row === cursor.row && target.col === cursor.col));
+    cell.setAttribute('aria-label', cellWords(input.figures, indexOf(shown, cursor), target?.row === cursor.row && target.col === cursor.col, input.measure));
     cell.style.transform = `translate(${box.x}px, ${box.y}px)`;
     cell.style.width = `${box.width}px`;
     cell.style.height = `${box.height}px`;

@@ -1,4 +1,5 @@
 /** Paints cells and marks on a canvas. Geometry comes from layout, meaning from cells. */
+import { fraction } from '../../src/protocol/numbers';
 import type { CellState } from './cells';
 import { type Cell, type Layout, labelledColumns, labelledRows, rectangleOf } from './layout';
 
@@ -14,6 +15,15 @@ export interface Ink {
   readonly font: string;
 }
 
+/** The profile at the right of the cells, a value per row. */
+export interface Strip {
+  /** Best affinity of the layer, 0 … `scale`. */
+  readonly best: ArrayLike<number>;
+  readonly scale: number;
+  /** Experts that carry half of the layer's slots. */
+  readonly half: ArrayLike<number>;
+}
+
 export interface Drawing {
   readonly states: readonly CellState[];
   readonly colours: readonly string[];
@@ -21,8 +31,7 @@ export interface Drawing {
   readonly target: Cell | null;
   readonly rowText: (row: number) => string;
   readonly columnText: (col: number) => string;
-  /** Best affinity of each row, 0 … 1, and its scale; null for no strip. */
-  readonly strip: { readonly best: readonly number[]; readonly scale: number } | null;
+  readonly strip: Strip | null;
 }
 
 /** Colour as the canvas keeps it in memory on a little-endian machine. */
@@ -91,20 +100,35 @@ function paintLabels(context: CanvasRenderingContext2D, grid: Layout, { target, 
   }
 }
 
-/** A bar per row: the best affinity of the layer on one linear scale. */
+/** From this width on, the strip has room for the target's value and longer titles. */
+const roomyStrip = 120;
+
+/** Per row a bar, the best affinity of the layer on one linear scale, and a number, the experts that carry half of its slots. */
 function paintStrip(context: CanvasRenderingContext2D, grid: Layout, { strip, target }: Drawing, ink: Ink): void {
   if (!strip || grid.stripWidth === 0) return;
-  context.textAlign = 'left';
+  const isRoomy = grid.stripWidth >= roomyStrip;
+  const right = grid.stripX + grid.stripWidth;
+  const barWidth = grid.stripWidth - (isRoomy ? 62 : 26);
+  const labelled = new Set(labelledRows(grid, target?.row ?? null));
+  const write = (text: string, x: number, y: number, align: CanvasTextAlign) => {
+    context.textAlign = align;
+    context.fillText(text, x, y);
+  };
   context.fillStyle = ink.dim;
-  context.fillText('best affinity', grid.stripX, grid.y - 9);
-  const barWidth = grid.stripWidth - 8;
-  strip.best.forEach((best, row) => {
+  write(isRoomy ? 'best affinity' : 'best · ½', grid.stripX, grid.y - 9, 'left');
+  if (isRoomy) write('½ of tokens', right, grid.y - 9, 'right');
+  for (let row = 0; row < grid.rows; row++) {
+    const isTarget = row === target?.row;
     const y = grid.y + row * grid.rowHeight + (grid.rowHeight >> 1) - 3;
     context.fillStyle = ink.line;
     context.fillRect(grid.stripX, y + 5, barWidth, 1);
-    context.fillStyle = row === target?.row ? ink.foreground : ink.bar;
-    context.fillRect(grid.stripX, y, Math.round((barWidth * best) / strip.scale), 6);
-  });
+    context.fillStyle = isTarget ? ink.foreground : ink.bar;
+    context.fillRect(grid.stripX, y, Math.round((barWidth * strip.best[row]) / strip.scale), 6);
+    if (!labelled.has(row)) continue;
+    context.fillStyle = isTarget ? ink.foreground : ink.dim;
+    write(String(strip.half[row]), right, y + 3.5, 'right');
+    if (isTarget && isRoomy) write(fraction(strip.best[row]), grid.stripX + barWidth + 5, y + 3.5, 'left');
+  }
 }
 
 export function paintCells(context: CanvasRenderingContext2D, grid: Layout, drawing: Drawing, ink: Ink): void {

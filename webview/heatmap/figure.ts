@@ -1,0 +1,83 @@
+/** The heatmap as a file: its numbers as rows, its cells as SVG. Pure. */
+import { expertName } from '../../src/protocol/numbers';
+import type { ExpertId } from '../../src/protocol/records';
+import type { HeatmapFigures } from '../../src/protocol/workbench';
+import { cellOf, cellState, columnExperts, type Measure, type Order } from './cells';
+import { labelledColumns, labelledRows, layout, rectangleOf } from './layout';
+
+/** A row per expert, titles first, numbers in full precision. */
+export function heatmapRows(figures: HeatmapFigures): readonly (readonly (string | number | null)[])[] {
+  const titles = ['layer', 'expert', 'affinity', 'times equal share', 'token share', 'retain share', 'slots', 'rank in layer', 'rank'];
+  const rows = Array.from(figures.affinity, (affinity, index) => [
+    figures.layers[Math.floor(index / figures.experts)],
+    index % figures.experts,
+    affinity,
+    affinity * figures.experts,
+    figures.share[index],
+    figures.retainShare ? figures.retainShare[index] : null,
+    figures.slots[index],
+    figures.rankInLayer[index],
+    figures.rank[index],
+  ]);
+  return [titles, ...rows];
+}
+
+export interface HeatmapPicture {
+  readonly figures: HeatmapFigures;
+  readonly measure: Measure;
+  readonly order: Order;
+  readonly target: ExpertId | null;
+  readonly width: number;
+  /** 33 colours. */
+  readonly colours: readonly string[];
+  readonly ink: { readonly foreground: string; readonly background: string; readonly soft: string };
+}
+
+const element = (name: string, attributes: Readonly<Record<string, string | number>>, text = '') =>
+  `<${name} ${Object.entries(attributes)
+    .map(([key, value]) => `${key}="${value}"`)
+    .join(' ')}>${text}</${name}>`;
+
+export function heatmapSvg({ figures, measure, order, target, width, colours, ink }: HeatmapPicture): string {
+  const grid = layout({ rows: figures.layers.length, cols: figures.experts, width });
+  const columns = columnExperts(figures, order);
+  const targetCell = cellOf(figures, order, target);
+  const cells = Array.from(columns, (expert, at) => {
+    const index = Math.floor(at / figures.experts) * figures.experts + expert;
+    const state = cellState(figures, measure, index);
+    const { x, y, width: w, height: h } = rectangleOf(grid, { row: Math.floor(at / grid.cols), col: at % grid.cols });
+    if (state.kind === 'value') return element('rect', { x, y, width: w, height: h, fill: colours[state.index] });
+    if (state.kind === 'never')
+      return element('path', {
+        d: `M${x + 0.5} ${y + 0.5}h${w - 1}v${h - 1}h${1 - w}zM${x + 1} ${y + h - 1}L${x + w - 1} ${y + 1}`,
+        fill: 'none',
+        stroke: ink.soft,
+      });
+    return element('rect', { x: x + (w >> 1), y: y + (h >> 1), width: 1, height: 1, fill: ink.soft });
+  });
+  const label = (x: number, y: number, anchor: string, text: string) => element('text', { x, y, 'text-anchor': anchor, fill: ink.foreground }, text);
+  const rowLabels = labelledRows(grid, targetCell?.row ?? null).map((row) =>
+    label(grid.x - 12, grid.y + row * grid.rowHeight + grid.rowHeight / 2 + 4, 'end', `L${figures.layers[row]}`),
+  );
+  const columnLabels = labelledColumns(grid, targetCell?.col ?? null).map((col) =>
+    label(grid.x + col * grid.cell + (grid.cell - grid.gap) / 2, grid.y - 5, 'middle', order === 'rank' ? `#${col + 1}` : String(col)),
+  );
+  const box = targetCell && rectangleOf(grid, targetCell);
+  const ring = box
+    ? element(
+        'rect',
+        { x: box.x - 3, y: box.y - 3, width: box.width + 6, height: box.height + 6, fill: 'none', stroke: ink.foreground, 'stroke-width': 2 },
+        element('title', {}, expertName(target ?? { layer: 0, expert: 0 })),
+      )
+    : '';
+  const size = { width: grid.width, height: grid.height };
+  const ground = element('rect', { ...size, fill: ink.background });
+  const attributes = {
+    xmlns: 'http://www.w3.org/2000/svg',
+    ...size,
+    viewBox: `0 0 ${grid.width} ${grid.height}`,
+    'font-family': 'sans-serif',
+    'font-size': 11,
+  };
+  return element('svg', attributes, [ground, ...cells, ...rowLabels, ...columnLabels, ring].join(''));
+}

@@ -1,0 +1,139 @@
+/** Routing by layer and expert: measure, order, the cells, what is under the cursor, the scale, and the same numbers as a table. */
+import { html, nothing, svg, type TemplateResult } from 'lit';
+import { guard } from 'lit/directives/guard.js';
+import { count, expertName, fraction, percent, times } from '../../src/protocol/numbers';
+import type { HeatmapFigures } from '../../src/protocol/workbench';
+import { saveMenu } from '../charts/save-menu';
+import { cellState, columnExperts, layerSlots, type Measure, type Order, rampKind, readout } from '../heatmap/cells';
+import { ramp, type Theme } from '../heatmap/colour';
+import { heatmapRows, heatmapSvg } from '../heatmap/figure';
+import { inkOf } from '../heatmap/heatmap';
+import { card, icon, segments } from '../ui/parts';
+import type { ViewContext } from './context';
+
+const measures: readonly { readonly value: Measure; readonly label: string; readonly tip: string }[] = [
+  { value: 'affinity', label: 'Affinity', tip: 'Mean router score of the expert where it was chosen (Eq. 2). This picks the target.' },
+  { value: 'share', label: 'Token share', tip: 'How often the expert is among the chosen ones' },
+  { value: 'difference', label: 'Forget ÷ retain', tip: 'Token share on forget prompts over token share on the retain set' },
+];
+
+function legend(theme: Theme, measure: Measure, experts: number, { never, rare, beyond }: ViewContext['heatmapCounts']): TemplateResult {
+  const colours = ramp(theme, rampKind(measure));
+  return html`<div class="legend">
+    <div class="ramp" role="img" aria-label="Colour scale from 1/16 to 16 times">
+      <svg width="220" height="10">${colours.map((colour, index) => svg`<rect x=${(index * 220) / colours.length} width=${220 / colours.length + 0.5} height="10" fill=${colour}></rect>`)}</svg>
+      <div class="ticks">${['1/16×', '1/4×', '1×', '4×', '16×'].map((text) => html`<span>${text}</span>`)}</div>
+    </div>
+    <span>${measure === 'difference' ? 'forget ÷ retain' : `against an equal share (1/${experts})`}</span>
+    ${measure === 'difference' ? html`<span class="key"><b class="swatch rare"></b>too rare to compare ${rare}</span>` : html`<span class="key"><b class="swatch never"></b>never routed ${never}</span>`}
+    <span class="key"><b class="swatch target"></b>target</span>
+    <span class="key">${beyond} beyond the scale</span>
+  </div>`;
+}
+
+function cellReadout(figures: HeatmapFigures, index: number, measure: Measure): TemplateResult | readonly TemplateResult[] {
+  if (figures.slots[index] === 0 && measure !== 'difference')
+    return html`<span class="whole">never routed: 0 of ${count(layerSlots(figures, index))} slots on these prompts</span>`;
+  if (measure === 'difference' && cellState(figures, measure, index).kind === 'rare') return html`<span class="whole">too rare to compare</span>`;
+  return readout(figures, index, measure).map(([name, value]) => html`<span><small class="readout-name">${name}</small>${value}</span>`);
+}
+
+function readoutLine({ figures, cursor, memory }: ViewContext): TemplateResult {
+  if (!figures || cursor === null) return html`<div class="readout"></div>`;
+  const id = { layer: figures.layers[Math.floor(cursor / figures.experts)], expert: cursor % figures.experts };
+  return html`<div class="readout"><b>${expertName(id)}</b> ${cellReadout(figures, cursor, memory.measure)}</div>`;
+}
+
+/** What a cell of the table says: the measure's own number. */
+function cellText(figures: HeatmapFigures, measure: Measure, index: number): string {
+  if (measure === 'affinity') return fraction(figures.affinity[index]);
+  if (measure === 'share') return percent(figures.share[index]);
+  const retain = figures.retainShare?.[index] ?? 0;
+  return cellState(figures, measure, index).kind === 'rare' || retain === 0 ? '–' : times(figures.share[index] / retain);
+}
+
+function table(figures: HeatmapFigures, measure: Measure, order: Order): TemplateResult {
+  const columns = columnExperts(figures, order);
+  const { experts, layers } = figures;
+  return html`<div class="heat-table" tabindex="0" role="region" aria-label="The heatmap as a table">
+    <table>
+      <thead>
+        <tr><th scope="col">Layer</th>${Array.from({ length: experts }, (_, col) => html`<th scope="col">${order === 'rank' ? `#${col + 1}` : `E${col}`}</th>`)}</tr>
+      </thead>
+      <tbody>
+        ${layers.map(
+          (layer, row) =>
+            html`<tr><th scope="row">L${layer}</th>${Array.from(columns.subarray(row * experts, (row + 1) * experts), (expert) => html`<td>${order === 'rank' ? `E${expert} ` : ''}${cellText(figures, measure, row * experts + expert)}</td>`)}</tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function tools({ state, figures, memory, remember, send, theme, width }: ViewContext): TemplateResult {
+  const asTable = memory.asTable ?? false;
+  const { measure, order } = memory;
+  return html`<span class="heat-tools">
+    <button class="icon-button" aria-pressed=${String(asTable)} aria-label="Show as table" title="Show as table" @click=${() => remember({ asTable: !asTable })}>${icon('table')}</button>
+    ${
+      figures
+        ? saveMenu(
+            {
+              name: `Routing ${measure}`,
+              rows: () => heatmapRows(figures),
+              svg: () =>
+                heatmapSvg({
+                  figures,
+                  measure,
+                  order,
+                  target: state.target,
+                  width: Math.min(width, 1400) - 62,
+                  colours: ramp(theme, rampKind(measure)),
+                  ink: inkOf(),
+                }),
+            },
+            send,
+          )
+        : nothing
+    }
+  </span>`;
+}
+
+export function heatmapCard(context: ViewContext, isOutOfDate: boolean): TemplateResult {
+  const { figures, memory, remember, theme, heatmap, heatmapCounts } = context;
+  if (!figures) return html``;
+  const hasRetain = figures.retainShare !== null;
+  return card(
+    {
+      title: 'Routing by layer and expert',
+      className: 'heat',
+      help: 'Rows are MoE layers, columns are routed experts. Colour is log2 of the value against an equal share, always on the scale 1/16× to 16×, so two models or two runs can be compared by eye. The bars on the right show the best affinity of each layer, the numbers how many experts carry half of its tokens. Source: the attribution pass over the ticked prompts.',
+      right: tools(context),
+    },
+    html`<div class="bar">
+      ${segments({
+        label: 'Measure',
+        value: memory.measure,
+        options: measures.map((option) => ({
+          ...option,
+          disabled: option.value === 'difference' && !hasRetain,
+          tip: option.value === 'difference' && !hasRetain ? 'Needs a retain set' : option.tip,
+        })),
+        onChange: (measure) => remember({ measure }),
+      })}
+      ${segments({
+        label: 'Column order',
+        value: memory.order,
+        options: [
+          { value: 'number', label: 'By number', tip: 'Expert 0 first' },
+          { value: 'rank', label: 'By rank in layer', tip: 'Highest affinity first; the same order is used in Compare' },
+        ],
+        onChange: (order) => remember({ order }),
+      })}
+    </div>`,
+    html`<div class="scroll heatmap-scroll ${isOutOfDate ? 'out-of-date' : ''}">${heatmap}</div>`,
+    readoutLine(context),
+    legend(theme, memory.measure, figures.experts, heatmapCounts),
+    memory.asTable ? html`${guard([figures, memory.measure, memory.order], () => table(figures, memory.measure, memory.order))}` : nothing,
+  );
+}
