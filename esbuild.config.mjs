@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { matmulWasm } from './tools/kernels/matmul.mjs';
+import { writeNeutralText } from './tools/neutral-text.mjs';
 
 const args = new Set(process.argv.slice(2));
 const production = args.has('--production');
@@ -66,6 +67,7 @@ export async function buildAll() {
     });
   }
   await writeWasm('dist/wasm');
+  writeNeutralText('dist/neutral');
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildAll();

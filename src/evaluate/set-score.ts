@@ -2,6 +2,7 @@ import { refuse, unwrap } from '../protocol/fault';
 import type { SetScore } from '../protocol/records';
 import * as accuracy from './accuracy';
 import { type Example, isQuestion, mean, type Normalise } from './example';
+import * as extractionStrength from './extraction-strength';
 import * as nll from './nll';
 import * as probability from './probability';
 import { blindChances, subjectBlind } from './subject-blind';
@@ -15,7 +16,9 @@ export function setScore(name: string, rows: readonly Example[], normalise: Norm
   const questions = rows.filter(isQuestion);
   if (questions.length === 0) {
     const score = unwrap(probability.score(rows));
-    return { name, kind: 'probability', score, nll: unwrap(nll.score(rows)).value, blind: null };
+    const asked = rows.some(({ argmaxHit }) => argmaxHit !== undefined);
+    const extraction = asked ? { extraction: unwrap(extractionStrength.score(rows)) } : {};
+    return { name, kind: 'probability', score, ...extraction, nll: unwrap(nll.score(rows)).value, blind: null };
   }
   const score = unwrap(accuracy.score(rows, { normalise }));
   return {

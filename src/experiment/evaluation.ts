@@ -36,7 +36,10 @@ export async function evaluateRun(
   const total = list.length + 1;
   for (const { role, set } of list) {
     const prepared = await prepareSet(model, set.sequences, before, { layer: lowest, at: 'feed' });
-    const score = async (conditions: Conditions): Promise<SetScore> => setScore(set.file, await measurePrepared(model, prepared, conditions), normalise);
+    // First choices matter only where there are no options to choose from.
+    const wantArgmax = set.sequences.every(({ branches }) => branches === undefined);
+    const score = async (conditions: Conditions): Promise<SetScore> =>
+      setScore(set.file, await measurePrepared(model, prepared, conditions, { wantArgmax }), normalise);
     measured.push({
       role,
       before: await score(before),

@@ -1,5 +1,7 @@
 /** What a recipe will do, before it is done: target, trained parameters, memory, what is measured and what can't be. No pass is made. */
+
 import os from 'node:os';
+import path from 'node:path';
 import { chooseTarget, needsAttribution } from '../attribution/target';
 import { freeBytes } from '../files/disk-fault';
 import { readableSize } from '../files/readable-size';
@@ -136,8 +138,8 @@ function measurements(opened: OpenedRecipe, target: Target, evaluate: OpenedReci
       if (questions > 0) {
         measured.push(`${titles[role]}: accuracy on ${questions} questions, before and after.`);
       } else {
-        measured.push(`${titles[role]}: NLL and probability of ${rowsOf(set.sequences.length, 'text')}, before and after.`);
-        notMeasured.push(`${titles[role]} as accuracy: ${set.file} has no questions with options.`);
+        measured.push(`${titles[role]}: NLL, probability and extraction strength of ${rowsOf(set.sequences.length, 'text')}, before and after.`);
+        notMeasured.push(`${titles[role]} as accuracy: ${path.basename(set.file)} has no questions with options.`);
       }
     }
   }
@@ -156,8 +158,10 @@ function measurements(opened: OpenedRecipe, target: Target, evaluate: OpenedReci
   else notMeasured.push('Routing of what the model should keep: there is no retain set.');
   const prompts = needsAttribution(recipe.target) ? forget.sequences.length : spreadRows(forget.sequences.length).length;
   measured.push(`Affinity of every expert on ${rowsOf(prompts, 'forget')}.`);
-  if (prompts < 2) notMeasured.push('Stability of the affinities: one prompt has no halves.');
+  if (prompts < 2) notMeasured.push('Stability of the affinities: too few prompts, one has no halves.');
   else measured.push(`Stability of the affinities over random halves of ${prompts} prompts.`);
+  if (prompts >= 2 && prompts < fewPrompts)
+    notMeasured.push(`Whether other prompts would name the same target: too few prompts (${prompts} of at least ${fewPrompts}).`);
   if (checks) {
     const utility = checks.utility.length === 0 ? '' : `, and utility on ${checks.utility.length} set${checks.utility.length === 1 ? '' : 's'}`;
     measured.push(`Every ${recipe.checks?.everySteps} steps: the forget score on ${rowsOf(checks.forget.sequences.length, 'check')}${utility}.`);

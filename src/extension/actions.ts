@@ -12,6 +12,7 @@ import type { ExportActions } from './export-actions';
 import { saveFigure } from './save-figure';
 import type { Jobs } from './workbench/job';
 import type { Figures, Loop } from './workbench/loop';
+import { neutralPreset, neutralSources } from './workbench/neutral';
 import { fileSource, selectionSource } from './workbench/sources';
 import type { Store } from './workbench/store';
 import type { PanelHolder } from './workbench-panel';
@@ -67,7 +68,8 @@ export function actionsOf({ context, store, figures, loop, exports, jobs, panel,
     const chosen = folder ?? (await askForCheckpoint());
     if (!chosen) return;
     panel.open();
-    await loop.openModel(chosen.fsPath, path.basename(chosen.fsPath));
+    const neutral = (file: string) => vscode.Uri.joinPath(context.extensionUri, 'dist', 'neutral', file).fsPath;
+    await loop.openModel(chosen.fsPath, path.basename(chosen.fsPath), neutralPreset, neutralSources(neutral));
   }
 
   async function useDemo(): Promise<void> {

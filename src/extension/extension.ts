@@ -8,7 +8,7 @@ import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
 import { panelType } from './panel';
 import { presentJob } from './progress';
-import { saveSelection } from './selection-file';
+import { keepFile, saveSelection } from './selection-file';
 import { engineSettings } from './settings';
 import { offerResume } from './resume-offer';
 import { createStatus } from './status';
@@ -119,6 +119,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     jobs,
     workspace: () => workspaceUri(context).fsPath,
     saveSelection: (text) => saveSelection(workspaceUri(context), text),
+    keepFile: (path, name) => keepFile(workspaceUri(context), path, name),
     report: notify.report,
     inform: (text) => {
       if (panel.isVisible()) return;

@@ -43,6 +43,8 @@ export interface SetScore {
   readonly score: Score;
   /** Accuracy per topic, for sets of questions. */
   readonly topics?: Readonly<Record<string, { readonly accuracy: number; readonly rows: number; readonly blind: number }>>;
+  /** Mean share of a text that the model completes by its first choices (sets without questions, where they were asked for). */
+  readonly extraction?: Score;
   /** Pooled NLL per target token; for questions: of the right option's tokens. */
   readonly nll: number;
   /** Accuracy of always answering with the commonest answer among the options (subject-blind); null without questions. */

@@ -76,7 +76,7 @@ describe('Before and after', function () {
     for (const [i, set] of sets.entries()) {
       if (!set) throw new Error('A set is missing.');
       const score = async (handle: typeof edited, conditions = asStored) =>
-        JSON.parse(JSON.stringify(setScore(set.file, await measure(handle.model, set.sequences, conditions, 1e9)))) as SetScore;
+        JSON.parse(JSON.stringify(setScore(set.file, await measure(handle.model, set.sequences, conditions, 1e9, { wantArgmax: true })))) as SetScore;
       const measured = JSON.parse(JSON.stringify(evaluation?.sets[i])) as Record<string, SetScore>;
       expect(measured.before).to.deep.equal(await score(original));
       expect(measured.after).to.deep.equal(await score(edited));

@@ -51,7 +51,7 @@ describe('The plan of a run', function () {
   it('says what is measured, and what is not and why', async () => {
     const full = await plan();
     expect(full.measured.join('\n'))
-      .to.include('Forgetting: NLL and probability of 5 text rows')
+      .to.include('Forgetting: NLL, probability and extraction strength of 5 text rows')
       .and.include('target experts forbidden')
       .and.include('halves of 7 prompts')
       .and.include('Every 2 steps: the forget score on 4 check rows, and utility on 1 set.');
@@ -68,7 +68,7 @@ describe('The plan of a run', function () {
 
   it('warns of few prompts, of rows that are cut, skipped, repeated or never read', async () => {
     const one = await plan({}, (workspace) => writeRows(path.join(workspace, 'forget.jsonl'), [{ input_ids: [3, 4, 5] }]));
-    expect(one.notMeasured).to.include('Stability of the affinities: one prompt has no halves.');
+    expect(one.notMeasured).to.include('Stability of the affinities: too few prompts, one has no halves.');
     expect(one.warnings.join('\n'))
       .to.match(/only 1 forget row:/)
       .and.match(/batch of 3 holds the 1 forget row more than once/);

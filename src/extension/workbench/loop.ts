@@ -18,6 +18,7 @@ import type { Jobs } from './job';
 import { findInterrupted } from './interrupted';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
 import { measuredStep } from './measured-step';
+import { completedPaths } from './neutral';
 import { changedSettings, defaultPreset, ownPreset, type Preset, presetOf, recipeOf, settingsOf, settingsOfRun, settingsRows } from './plan';
 import { answerOf, planViewOf } from './plan-view';
 import { createPreview, doctorView } from './preview';
@@ -38,6 +39,8 @@ export interface Surroundings {
   /** Folder whose .uoe/ holds runs and selections. */
   readonly workspace: () => string;
   readonly saveSelection: (text: string) => Promise<Result<string>>;
+  /** A copy in the workspace of a file that comes with the extension. */
+  readonly keepFile: (path: string, name: string) => Promise<Result<string>>;
   /** A fault that the workbench has no better place for. */
   readonly report: (fault: Fault) => void;
   readonly inform: (text: string, runId: string) => void;
@@ -247,10 +250,10 @@ export function createLoop(around: Surroundings): Loop {
     if (!target) return fail('usage', 'No target expert yet.', 'Find the expert first.');
     const forget = await forgetFiles();
     if (!forget.ok) return forget;
-    const saved = await savedSources({ ...sources, forget: [] }, around.saveSelection);
+    const saved = await savedSources({ ...sources, forget: [] }, around.saveSelection, around.keepFile);
     if (!saved.ok) return saved;
     sources = { ...saved.value, forget: sources.forget };
-    const paths = { ...pathsOf(sources), forget: forget.value };
+    const paths = completedPaths({ ...pathsOf(sources), forget: forget.value }, state().attribution?.sequences ?? 0);
     return { ok: true, value: recipeOf(presetOf(preset, presetId), settings, model, target, paths) };
   }
 

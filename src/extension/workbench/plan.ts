@@ -21,7 +21,7 @@ export type DataPaths = Readonly<Record<DataRole, readonly string[]>>;
 
 /** What the form offers: the model's own values first, then those of the catalogue; the demo's only for the demo. */
 export function presetChoices(own: Preset): readonly PresetChoice[] {
-  const isDemo = own !== defaultPreset && Object.keys(own.recipe).length > 0;
+  const isDemo = own.recipe.model !== undefined;
   const first = isDemo
     ? { help: 'What the recipe beside the model says.', source: 'recipe.uoe.json of the demo; our measurement, not the paper’s' }
     : { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' };

@@ -8,6 +8,8 @@ import { type Selection, selectionName, sourceOf } from './selection';
 export interface Source {
   readonly data: DataSource;
   readonly view: DataSetView;
+  /** A file of UOE's own: a recipe names a copy of this name in the workspace, which outlives an update. */
+  readonly keepAs?: string;
 }
 
 export type Sources = Readonly<Record<DataRole, readonly Source[]>>;
@@ -32,16 +34,21 @@ export function viewsOf(sources: Sources): Readonly<Record<DataRole, DataSetView
 }
 
 /** Files for a recipe: a selection is saved first, and from then on is that file. */
-export async function savedSources(sources: Sources, save: (text: string) => Promise<Result<string>>): Promise<Result<Sources>> {
+export async function savedSources(
+  sources: Sources,
+  save: (text: string) => Promise<Result<string>>,
+  keep: (path: string, name: string) => Promise<Result<string>> = async (path) => ok(path),
+): Promise<Result<Sources>> {
   const saved = { ...sources };
   for (const role of dataRoles) {
     const files: Source[] = [];
     for (const source of sources[role]) {
-      if (source.data.kind === 'file') {
+      const { data, keepAs } = source;
+      if (data.kind === 'file' && keepAs === undefined) {
         files.push(source);
         continue;
       }
-      const path = await save(source.data.text);
+      const path = data.kind === 'text' ? await save(data.text) : await keep(data.path, keepAs ?? '');
       if (!path.ok) return path;
       files.push({ data: { kind: 'file', path: path.value }, view: source.view });
     }
