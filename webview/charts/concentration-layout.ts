@@ -25,6 +25,12 @@ export interface ConcentrationLayout {
   readonly bottom: number;
 }
 
+/** Where the curve goes through one half: within the expert that completes it. */
+function crossingOf(curve: readonly number[], half: number): number {
+  const [before, after] = [curve[half - 1] ?? 0, curve[half] ?? 0];
+  return half > 0 && after > before ? half - 1 + (0.5 - before) / (after - before) : half;
+}
+
 const margin = { left: 48, right: 8, top: 8, bottom: 32 };
 
 export function concentrationLayout({ width, height, experts, forget, retain, half }: ConcentrationInput): ConcentrationLayout {
@@ -36,13 +42,14 @@ export function concentrationLayout({ width, height, experts, forget, retain, ha
     .x((_, at) => x(at))
     .y((value) => y(value))
     .digits(1);
-  const isRight = half > (2 * experts) / 3;
+  const crossing = crossingOf(forget, half);
+  const isRight = crossing > (2 * experts) / 3;
   const anchors = ['start', 'middle', 'end'] as const;
   return {
     forget: path([...forget]) ?? '',
     retain: retain && path([...retain]),
     equal: path(Array.from({ length: experts + 1 }, (_, at) => at / experts)) ?? '',
-    half: { x: x(half), y: y(forget[half] ?? 0.5), anchor: isRight ? 'end' : 'start', textX: x(half) + (isRight ? -7 : 7) },
+    half: { x: x(crossing), y: y(0.5), anchor: isRight ? 'end' : 'start', textX: x(crossing) + (isRight ? -7 : 7) },
     yTicks: [0, 0.5, 1].map((value) => ({ value, y: Math.round(y(value)) + 0.5 })),
     xTicks: anchors.map((anchor, index) => ({ value: Math.round((experts * index) / 2), x: x((experts * index) / 2), anchor })),
     left: margin.left,

@@ -78,7 +78,6 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
     const { text } = input?.list.items[prompt] ?? { text: '' };
     const mean = input?.ticks.means?.[prompt] ?? null;
     const ticked = isTicked(prompt);
-    const about = input?.target && mean !== null ? `, mean gate of ${input.target} ${fraction(mean)}` : '';
     return html`<div
       class="prompt ${at === row ? 'on' : ''} ${prompt === input?.shown ? 'shown' : ''}"
       role="option"
@@ -86,7 +85,6 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
       aria-selected=${String(ticked)}
       aria-posinset=${at + 1}
       aria-setsize=${found.length}
-      aria-label="${text}${about}"
       .style=${`transform: translateY(${at * rowHeight}px)`}
       @click=${() => {
         moveTo(at);
@@ -118,8 +116,8 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
     render(
       html`<div class="prompt-tools">
           ${ui.searchField({ label: 'Filter prompts', value: filter, onInput: find })}
-          ${ui.button({ label: `All${all}`, name: `Tick all${all} prompts`, disabled: locked, onClick: () => onTick(found, true) })}
-          ${ui.button({ label: `None${all ? ' found' : ''}`, name: `Untick all${all} prompts`, disabled: locked, onClick: () => onTick(found, false) })}
+          ${ui.button({ label: `All${all}`, name: `All${all}: tick the prompts`, disabled: locked, onClick: () => onTick(found, true) })}
+          ${ui.button({ label: `None${all ? ' found' : ''}`, name: `None${all ? ' found' : ''}: untick the prompts`, disabled: locked, onClick: () => onTick(found, false) })}
         </div>
         <div
           class="prompts"

@@ -41,22 +41,26 @@ function stateOf(view: DataSetView | null, isNeeded: boolean): TemplateResult {
   return view.detail ? verdict('ok', 'ready') : verdict('none', 'not read');
 }
 
-/** What is in the file; of forget prompts, what the ticks leave of it. */
-function countOf(role: DataRole, { preview, prompts }: WorkbenchState): string {
+/** Rows of the file and what they are; of forget prompts, what the ticks leave of them. */
+function countOf(role: DataRole, { preview, prompts }: WorkbenchState): readonly [rows: string, unit: string] {
   const set = preview?.sets.find((one) => one.name === role);
-  if (!set) return '';
-  const words = `${kindWords(set.kinds)}, ${count(set.tokens)} tokens`;
-  return role === 'forget' && prompts && prompts.ticked < prompts.total ? `${words}; ${count(prompts.ticked)} ticked` : words;
+  if (!set) return ['', ''];
+  const kinds = Object.keys(set.kinds);
+  const unit = (kinds.length === 1 && units[kinds[0]]) || ['row', 'rows'];
+  const ticked = role === 'forget' && prompts && prompts.ticked < prompts.total ? `, ${count(prompts.ticked)} ticked` : '';
+  return [count(set.rows), `${unit[set.rows === 1 ? 0 : 1]}${ticked}`];
 }
 
 export function dataCard({ state, send }: ViewContext): TemplateResult {
   const running = isRunning(state);
   const rows = roles.map(([role, title, without]) => {
     const view = state.data[role];
+    const [rows, unit] = view ? countOf(role, state) : ['', ''];
     return html`<div class="data-row full">
       <span>${title}</span>
       <span class="data-name">${view ? html`<code>${view.name}</code>` : html`<span class="dim">none: ${without}</span>`}</span>
-      <span class="data-count">${view ? countOf(role, state) : ''}</span>
+      <span class="data-count number">${rows}</span>
+      <span class="data-unit">${unit}</span>
       <span class="data-state">${stateOf(view, role === 'forget')}</span>
       <span class="actions">
         ${ui.button({ label: view ? 'Change…' : 'Choose…', name: `${view ? 'Change' : 'Choose'} ${title.toLowerCase()}`, disabled: running, onClick: () => send({ type: 'chooseData', role }) })}
@@ -110,7 +114,7 @@ export function previewCard({ state }: ViewContext): TemplateResult {
       label: 'What the files hold',
       minWidth: 560,
       columns: [
-        { title: 'Set', width: '120px' },
+        { title: 'Set', width: '136px' },
         { title: 'Rows', width: '1fr' },
         number('Tokens', '72px'),
         number('Target', '72px'),
@@ -120,7 +124,7 @@ export function previewCard({ state }: ViewContext): TemplateResult {
       rows,
     }),
     forget
-      ? html`<h3>First forget rows</h3>
+      ? html`<h3 class="first-rows">First forget rows</h3>
           <ol class="preview-rows">${forget.examples.map(({ text, tokens }) => html`<li title=${text}>${text} <small>${count(tokens)} tokens</small></li>`)}</ol>`
       : nothing,
     forget && hasRetain ? html`<div class="actions start">${pairsOf(preview)}</div>` : nothing,

@@ -42,10 +42,10 @@ function headline({ send }: ViewContext, attribution: AttributionView, target: R
   </div>`;
 }
 
-function noneTicked({ send }: ViewContext): TemplateResult {
+function noneTicked({ send }: ViewContext, { total }: PromptsView): TemplateResult {
   return html`<div class="headline">
     <div><h1>No prompt is ticked</h1><p>Tick at least one: attribution, target and run follow the ticked prompts.</p></div>
-    <div class="actions">${ui.button({ label: 'Read again', icon: 'refresh', onClick: () => send({ type: 'read' }) })}</div>
+    <div class="actions">${ui.button({ label: 'Tick all', icon: 'check-all', primary: true, onClick: () => send({ type: 'tick', prompts: Array.from({ length: total }, (_, at) => at), ticked: true }) })}</div>
   </div>`;
 }
 
@@ -73,7 +73,7 @@ export function findStep(context: ViewContext): TemplateResult {
   const { outOfDate } = attribution;
   const again = ui.button({ label: 'Read again', icon: 'refresh', onClick: () => send({ type: 'read' }) });
   return html`
-    ${target ? headline(context, attribution, target, prompts) : noneTicked(context)}
+    ${target ? headline(context, attribution, target, prompts) : noneTicked(context, prompts)}
     ${outOfDate ? banner('warning', 'Out of date.', 'The data changed after the prompts were read; what is shown belongs to the data before.', again) : nothing}
     <div class="columns find">
       <div class="main">${heatmapCard(context, outOfDate)} ${promptCard(context, prompts)}</div>

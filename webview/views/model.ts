@@ -64,7 +64,7 @@ function modelFacts(model: ModelView): Content {
     ],
     ['Stored as', model.dtype, bytes(model.bytes)],
     ['Tensors', count(model.tensors), `in ${count(model.shards)} ${model.shards === 1 ? 'file' : 'files'}`],
-    ['Fingerprint', `${model.fingerprint.slice(0, 8)}…`],
+    ['Fingerprint', `${model.fingerprint.replace(/^sha256:/, '').slice(0, 8)}…`],
   ]);
 }
 

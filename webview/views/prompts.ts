@@ -9,6 +9,7 @@ import type { ViewContext } from './context';
 /** What a run forgets, in one sentence. */
 export function forgottenWords({ ticked, total, sources }: PromptsView): string {
   const from = sources.length === 1 ? sources[0].name : `${sources.length} sources`;
+  if (ticked === 0) return 'Nothing would be forgotten: tick a prompt.';
   if (ticked === total) return `A run forgets all ${count(total)} prompts of ${from}.`;
   return `A run forgets the ${count(ticked)} ticked prompts alone, not the other ${count(total - ticked)} of ${from}.`;
 }
@@ -29,6 +30,6 @@ export function promptCard({ state, send, promptList, tokenStrip }: ViewContext,
       </div>
       ${target ? tokenStrip : nothing}
     </div>`,
-    html`<div class="actions start">${ui.button({ label: 'Choose other prompts…', icon: 'file-add', onClick: () => send({ type: 'chooseData', role: 'forget' }) })}</div>`,
+    html`<div class="actions prompt-actions">${ui.button({ label: 'Choose other prompts…', icon: 'file-add', onClick: () => send({ type: 'chooseData', role: 'forget' }) })}</div>`,
   );
 }

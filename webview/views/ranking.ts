@@ -23,7 +23,7 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
     const pick = html`<button
       class="pick"
       aria-pressed=${String(selected)}
-      aria-label="${expertWords(row)}${selected ? ', the target' : ', make it the target'}"
+      aria-label="${expertName(row)}: ${expertWords(row)}${selected ? ', the target' : ', make it the target'}"
       title=${selected ? 'This is the target' : 'Make it the target'}
       @click=${() => send({ type: 'target', layer: row.layer, expert: row.expert })}
     >
@@ -53,7 +53,7 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
     ui.table({
       label: 'Ten best experts',
       columns: [
-        number('', '28px'),
+        number('Rank', '34px'),
         { title: 'Expert', width: '1fr' },
         number('Affinity', '54px'),
         number('× equal', '56px'),
