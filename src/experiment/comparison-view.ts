@@ -71,7 +71,8 @@ function cardOf(evaluation: EvaluationRecord, role: Role, reference: string): re
       before: start,
       after: end,
       interval: combinedInterval(after),
-      chance: after.length === 1 ? after[0].blind : null,
+      // What forgetting aims at; for the others it means nothing.
+      chance: role === 'forget' && after.length === 1 ? after[0].blind : null,
       verdict: roleVerdict(role, before, after, reference),
     },
   ];

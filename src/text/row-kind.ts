@@ -27,7 +27,7 @@ export interface TokenPath {
 /** A row as tokens: one path, or one per option (all begin with the same prompt). */
 export interface Draft {
   readonly paths: readonly TokenPath[];
-  readonly options?: { readonly answer: number; readonly bytes: readonly number[] };
+  readonly options?: { readonly answer: number; readonly texts: readonly string[]; readonly bytes: readonly number[] };
 }
 
 export interface RowKind<Body> {

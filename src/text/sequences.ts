@@ -114,7 +114,7 @@ function toSequence(row: Row, draft: Draft, options: SequenceOptions): { readonl
   const source: RowSource = { file: row.at.file, line: row.at.line, columns: row.columns };
   const shared = { id: row.id, ...(row.topic === undefined ? {} : { topic: row.topic }), source };
   if (draft.options === undefined) return { sequence: { ...shared, ids: Int32Array.from(paths[0].ids), targetMask: paths[0].targets }, cut };
-  return { sequence: { ...shared, ...branch(paths), answer: draft.options.answer, optionBytes: draft.options.bytes }, cut };
+  return { sequence: { ...shared, ...branch(paths), answer: draft.options.answer, optionTexts: draft.options.texts, optionBytes: draft.options.bytes }, cut };
 }
 
 const shorten = (path: TokenPath, limit: number): TokenPath =>

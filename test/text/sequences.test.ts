@@ -171,6 +171,7 @@ describe('sequences', () => {
     expect(optionsOf(sequence).map(({ whole }) => whole)).to.deep.equal(['A', 'B', 'C', 'D'].map((letter) => ids(`${prompt} ${letter}`)));
     expect(optionsOf(sequence).map(({ mask }) => mask.lastIndexOf(0))).to.deep.equal(Array(4).fill(ids(prompt).length - 1));
     expect(sequence.optionBytes).to.deep.equal([1, 1, 1, 1]);
+    expect(sequence.optionTexts).to.deep.equal(['red', 'green', 'blue', 'grey']);
     const start = (subject: string | undefined, file: string): string => letteredPrompt('Q', ['a', 'b'], subject, file).split('Q\n')[0];
     expect(start('wmdp-bio', 'x')).to.match(/about biology\.\n\n$/);
     expect(start('cyber', 'x')).to.match(/about cybersecurity\.\n\n$/);

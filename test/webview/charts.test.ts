@@ -63,7 +63,7 @@ describe('before and after', () => {
     const figure = beforeAfterLayout({ width: 216, before: 1, after: 0.25, interval: [0.2, 0.3], chance: 0.25 });
     expect(figure.before).to.equal(208);
     expect(figure.after).to.equal(58);
-    expect(figure.chance).to.equal(58);
+    expect(figure.chance?.x).to.equal(58);
     expect(figure.band?.x).to.be.closeTo(48, 1e-9);
     expect(figure.band?.width).to.be.closeTo(20, 1e-9);
     expect(beforeAfterLayout({ width: 216, before: 1, after: 0, interval: null, chance: null })).to.deep.include({ band: null, chance: null });

@@ -1,4 +1,4 @@
-/** A chart as a file: SVG with its styles written out, PNG drawn from that, CSV from its rows. */
+/** A chart as a file: SVG with its styles written out, PNG drawn from that. */
 
 /** What style sheets give the elements of our charts. */
 const properties = [
@@ -60,16 +60,4 @@ export async function pngOf(svg: string): Promise<string> {
   context?.scale(pngScale, pngScale);
   context?.drawImage(image, 0, 0);
   return canvas.toDataURL('image/png').replace(/^data:image\/png;base64,/, '');
-}
-
-export type CsvRow = readonly (string | number | null)[];
-
-/** RFC 4180, numbers in full precision, null empty. A text that a spreadsheet would run as a formula gets an apostrophe. */
-export function csvText(rows: readonly CsvRow[]): string {
-  const field = (value: string | number | null): string => {
-    if (value === null || (typeof value === 'number' && !Number.isFinite(value))) return '';
-    const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => `${row.map(field).join(',')}\r\n`).join('');
 }

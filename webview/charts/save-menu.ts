@@ -2,7 +2,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { FigureForm } from '../../src/protocol/comparison-view';
 import type { WebviewMessage } from '../../src/protocol/webview-message';
-import { type CsvRow, csvText, pngOf, svgText } from './figure-file';
+import { type CsvRow, csvText } from './csv-text';
+import { pngOf, svgText } from './figure-file';
 
 export interface SavedFigure {
   /** Name of the file, without its ending: letters, digits, blanks, `-` and `_`. */

@@ -8,8 +8,8 @@ export interface ScatterMark {
   readonly x: number;
   readonly y: number;
   readonly onFront: boolean;
-  /** Where the number stands, away from a neighbour on the right. */
-  readonly label: { readonly x: number; readonly y: number; readonly anchor: 'start' | 'end' };
+  /** Where the number stands, away from a neighbour on the right. Of runs with the same figures one carries the text: `17 +2`. */
+  readonly label: { readonly text: string; readonly x: number; readonly y: number; readonly anchor: 'start' | 'end' };
 }
 
 export interface ScatterLayout {
@@ -39,12 +39,12 @@ export const plottable = (rows: readonly RunTableRow[]): readonly Plotted[] =>
 /** A multiple of 0.05 below the lowest and above the highest, at least 0.1 apart, inside 0 … 1. */
 export function utilityDomain(values: readonly number[]): readonly [number, number] {
   if (values.length === 0) return [0, 1];
-  const high = Math.min(1, Math.ceil((Math.max(...values) + 0.005) * 20) / 20);
+  const high = Math.max(0.1, Math.min(1, Math.ceil((Math.max(...values) + 0.005) * 20) / 20));
   const low = Math.max(0, Math.min(high - 0.1, Math.floor((Math.min(...values) - 0.02) * 20) / 20));
   return [low, high];
 }
 
-export function scatterLayout(width: number, height: number, rows: readonly RunTableRow[], original: number | null): ScatterLayout {
+export function scatterLayout(width: number, height: number, rows: readonly RunTableRow[], original: number | null, selected = ''): ScatterLayout {
   const runs = plottable(rows);
   const [low, high] = utilityDomain([...runs.map(({ utility }) => utility), ...(original === null ? [] : [original])]);
   const right = width - margin.right;
@@ -62,9 +62,10 @@ export function scatterLayout(width: number, height: number, rows: readonly RunT
     xTicks: [0, 0.25, 0.5, 0.75, 1].map((value) => ({ value, x: x(value) })),
     yTicks: [0, 0.5, 1].map((share) => ({ value: low + share * (high - low), y: y(low + share * (high - low)) })),
     marks: places.map((place) => {
-      const isCrowded = places.some(
-        (other) => other !== place && other.x >= place.x && other.x - place.x < 30 && Math.abs(other.y - place.y) < 22 && other.row.run > place.row.run,
-      );
+      const twins = places.filter((other) => Math.hypot(other.x - place.x, other.y - place.y) < 1);
+      const speaker = twins.find(({ row }) => row.id === selected) ?? twins[twins.length - 1];
+      const text = speaker !== place ? '' : twins.length === 1 ? String(place.row.run) : `${place.row.run} +${twins.length - 1}`;
+      const isCrowded = places.some((other) => !twins.includes(other) && other.x >= place.x && other.x - place.x < 30 && Math.abs(other.y - place.y) < 22);
       return {
         id: place.row.id,
         number: place.row.run,
@@ -72,7 +73,7 @@ export function scatterLayout(width: number, height: number, rows: readonly RunT
         x: place.x,
         y: place.y,
         onFront: place.row.onFront,
-        label: isCrowded ? { x: place.x - 10, y: place.y + 16, anchor: 'end' } : { x: place.x + 15, y: place.y - 7, anchor: 'start' },
+        label: isCrowded ? { text, x: place.x - 10, y: place.y + 16, anchor: 'end' } : { text, x: place.x + 15, y: place.y - 7, anchor: 'start' },
       };
     }),
     front: front.length === 0 ? '' : `M${margin.left} ${front[0].y.toFixed(1)}${path}`,

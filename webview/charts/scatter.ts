@@ -24,18 +24,18 @@ export interface Scatter {
   readonly onPick: (run: string) => void;
 }
 
-function mark({ id, number, method, x, y, onFront, label }: ScatterMark, { selected, onPick }: Scatter) {
+function mark({ id, method, x, y, onFront, label }: ScatterMark, { selected, onPick }: Scatter) {
   return svg`
     <g class="run-mark ${onFront ? 'on-front' : ''}" transform="translate(${x} ${y})" @click=${() => onPick(id)}>
       ${id === selected ? svg`<circle class="ring" r="13"></circle>` : nothing}
       <path d=${shapeOf(method)}></path>
     </g>
-    <text class="label" x=${label.x} y=${label.y} text-anchor=${label.anchor}>${number}</text>`;
+    <text class="label" x=${label.x} y=${label.y} text-anchor=${label.anchor}>${label.text}</text>`;
 }
 
 export function scatter(input: Scatter): TemplateResult {
   const { width, height, rows, original } = input;
-  const { left, right, top, bottom, xTicks, yTicks, marks, front, original: originalY, chance } = scatterLayout(width, height, rows, original);
+  const { left, right, top, bottom, xTicks, yTicks, marks, front, original: originalY, chance } = scatterLayout(width, height, rows, original, input.selected);
   const onFront = plottable(rows).filter((row) => row.onFront);
   const words = `Utility against forgetting for ${marks.length} runs. Pareto front: ${onFront.map(({ run }) => `run ${run}`).join(', ') || 'none'}.`;
   const middle = (top + bottom) / 2;
@@ -44,7 +44,7 @@ export function scatter(input: Scatter): TemplateResult {
     ${yTicks.map(({ value, y }) => svg`<line class="gridline" x1=${left} x2=${right} y1=${y} y2=${y}></line><text x=${left - 6} y=${y + 4} text-anchor="end">${fraction(value)}</text>`)}
     <text x=${(left + right) / 2} y=${height - 6} text-anchor="middle">forgotten: share of the way from original to chance →</text>
     <text transform="rotate(-90 12 ${middle})" x="12" y=${middle} text-anchor="middle">utility →</text>
-    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${left + 6} y=${originalY - 5}>original ${fraction(original)}</text>`}
+    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${(left + right) / 2} y=${originalY - 5} text-anchor="middle">original ${fraction(original)}</text>`}
     <line class="limit" x1=${chance} x2=${chance} y1=${top} y2=${bottom}></line>
     <text x=${chance - 4} y=${bottom - 6} text-anchor="end">chance</text>
     <path class="front" d=${front}></path>

@@ -48,7 +48,7 @@ export const question = rowKind<Question>({
       refuse('bad-data', `${placeName(at)}: nothing comes before the options that could predict them.`, 'Give the row a prompt, or use --document-start yes.');
     return {
       paths: encodePairs(tokenizer, start, prompt, options),
-      options: { answer: body.answer, bytes: options.map((option) => new TextEncoder().encode(option).length) },
+      options: { answer: body.answer, texts: body.options, bytes: options.map((option) => new TextEncoder().encode(option).length) },
     };
   },
 });

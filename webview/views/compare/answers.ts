@@ -2,35 +2,29 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { AnswerOption, AnswerRow } from '../../../src/protocol/comparison-view';
 import { count, percent } from '../../../src/protocol/numbers';
-import type { WebviewMemory } from '../../../src/protocol/workbench';
 import { ui } from '../../ui';
 import { card, icon, segments, verdict } from '../../ui/parts';
+import { type Filter, matching, pageCount, pageLength } from './answer-pages';
 import { answersOf, type CompareContext, roleSeries } from './context';
 import { type DiffWord, wordDiff } from './word-diff';
 
-export const pageLength = 20;
-type Filter = WebviewMemory['answers']['filter'];
-
-export const matching = (rows: readonly AnswerRow[], filter: Filter): readonly AnswerRow[] =>
-  filter === 'all' ? rows : filter === 'changed' ? rows.filter(({ changed }) => changed) : rows.filter(({ set }) => set === filter);
-
 function option({ text, before, after, isRight }: AnswerOption, chance: number): TemplateResult {
-  return html`<div class="option">
-    <span class="option-text">${isRight ? html`<span class="codicon codicon-check" role="img" aria-label="right answer"></span>` : html`<span class="no-icon"></span>`}<span title=${text}>${text}</span></span>
-    <span class="option-bars" aria-hidden="true"><i class="before" .style=${`width: ${100 * before}%`}></i><i class="after" .style=${`width: ${100 * after}%`}></i><u .style=${`left: ${100 * chance}%`}></u></span>
+  return html`<div class="answer-option">
+    <span class="answer-option-text">${isRight ? html`<span class="codicon codicon-check" role="img" aria-label="right answer"></span>` : html`<span class="no-icon"></span>`}<span title=${text}>${text}</span></span>
+    <span class="answer-bars" aria-hidden="true"><i class="before" .style=${`width: ${100 * before}%`}></i><i class="after" .style=${`width: ${100 * after}%`}></i><u .style=${`left: ${100 * chance}%`}></u></span>
     <span class="number dim">${percent(before, 0)}</span><span class="number">${percent(after, 0)}</span>
   </div>`;
 }
 
 const side = (title: string, words: readonly DiffWord[], tag: 'del' | 'ins'): TemplateResult =>
-  html`<div class="side-text"><small>${title}</small><p>${words.length === 0 ? html`<span class="dim">nothing</span>` : words.map(({ text, isOwn }) => (isOwn ? (tag === 'del' ? html`<del>${text}</del> ` : html`<ins>${text}</ins> `) : `${text} `))}</p></div>`;
+  html`<div class="answer-side"><small>${title}</small><p>${words.length === 0 ? html`<span class="dim">nothing</span>` : words.map(({ text, isOwn }) => (isOwn ? (tag === 'del' ? html`<del>${text}</del> ` : html`<ins>${text}</ins> `) : `${text} `))}</p></div>`;
 
 function answer({ set, prompt, before, after, changed, options, chance }: AnswerRow): TemplateResult {
   const [left, right] = wordDiff(before, after);
   return html`<article class="answer ${roleSeries[set]}">
-    <header><span class="tag">${set}</span><b class="prompt">${prompt}</b><span class="grow"></span>${changed ? html`<span class="dim">changed</span>` : verdict('none', 'same answer')}</header>
-    <div class="sides">${side('Before', left, 'del')} ${side('After', right, 'ins')}</div>
-    ${chance === null ? nothing : html`<div class="options">${options.map((one) => option(one, chance))}</div>`}
+    <header><span class="answer-tag">${set}</span><b class="answer-prompt">${prompt}</b><span class="grow"></span>${changed ? html`<span class="dim">changed</span>` : verdict('none', 'same answer')}</header>
+    <div class="answer-sides">${side('Before', left, 'del')} ${side('After', right, 'ins')}</div>
+    ${chance === null ? nothing : html`<div class="answer-options">${options.map((one) => option(one, chance))}</div>`}
   </article>`;
 }
 
@@ -54,7 +48,7 @@ function filters(rows: readonly AnswerRow[], { memory, remember }: CompareContex
 }
 
 function pager(length: number, page: number, { memory, remember }: CompareContext): TemplateResult {
-  const pages = Math.max(1, Math.ceil(length / pageLength));
+  const pages = pageCount(length);
   const go = (to: number) => () => remember({ answers: { ...memory.answers, page: to } });
   return html`<div class="pager" role="group" aria-label="Pages of answers">
     ${ui.button({ label: 'Previous', icon: 'chevron-left', disabled: page === 0, onClick: go(page - 1) })}
@@ -73,7 +67,7 @@ export function answersTab(context: CompareContext): TemplateResult {
     return html`<div class="empty-tab"><p>${text}</p>${isReadOnly ? nothing : ui.button({ label: 'Ask both', icon: 'play', primary: true, disabled: isBusy, onClick: () => send({ type: 'askAnswers' }) })}</div>`;
   }
   const rows = matching(figures.rows, memory.answers.filter);
-  const page = Math.min(memory.answers.page, Math.max(0, Math.ceil(rows.length / pageLength) - 1));
+  const page = Math.min(memory.answers.page, pageCount(rows.length) - 1);
   return card(
     {
       title: 'Answers before and after',

@@ -2,7 +2,7 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import type { RoutingFigures } from '../../../src/protocol/comparison-view';
 import { count, duration, expertName, fraction, percent, times } from '../../../src/protocol/numbers';
-import type { CsvRow } from '../../charts/figure-file';
+import type { CsvRow } from '../../charts/csv-text';
 import { saveMenu } from '../../charts/save-menu';
 import { type RampKind, ramp } from '../../heatmap/colour';
 import { ui } from '../../ui';
