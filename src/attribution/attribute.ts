@@ -2,7 +2,7 @@
 
 import type { Conditions, OpenModel } from '../passes/model';
 import { type PackedBatch, pack } from '../passes/packing';
-import { sweepAll, type Taps } from '../passes/sweep';
+import { lastRouting, sweepAll, type Taps } from '../passes/sweep';
 import type { AttributionRecord } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
 import { aggregate, layerList, type RoutingRecord, ranking, routingCollector } from './affinity';
@@ -18,13 +18,14 @@ export async function recordRouting(
   const batch = pack(sequences);
   const { moeLayers, experts, topK } = model.shape;
   const collector = routingCollector(batch, moeLayers, experts, topK);
-  await sweepAll(model, batch, conditions, {
+  const seen: Taps = {
     ...taps,
     routing: (routing) => {
       collector.add(routing);
       taps.routing?.(routing);
     },
-  });
+  };
+  await sweepAll(model, batch, conditions, seen, lastRouting(model));
   return { record: collector.record, batch };
 }
 

@@ -4,7 +4,7 @@ import { expertSlots, keptSlots } from '../attribution/routing';
 import type { LayerRouting } from '../passes/forward';
 import type { Conditions, OpenModel } from '../passes/model';
 import { type PackedBatch, pack } from '../passes/packing';
-import { type Stream, start, sweep } from '../passes/sweep';
+import { lastRouting, type Stream, start, sweep } from '../passes/sweep';
 import type { ExpertId } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
 
@@ -35,12 +35,11 @@ async function choicesFrom(
   seen?: (routing: LayerRouting) => void,
 ): Promise<Choices> {
   const layers = new Map<number, Int32Array>();
-  const highest = model.shape.moeLayers[model.shape.moeLayers.length - 1];
   const routing = (own: LayerRouting) => {
     layers.set(own.layer, own.choice);
     seen?.(own);
   };
-  await sweep(model, batch, prefix, conditions, { layer: highest + 1, at: 'attention' }, { routing });
+  await sweep(model, batch, prefix, conditions, lastRouting(model), { routing });
   return layers;
 }
 

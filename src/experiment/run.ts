@@ -16,7 +16,7 @@ import type { AttributionRecord, EvaluationRecord, RunRecord, RunStatus, RunSumm
 import { elementCount, type Patch } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
 import type { Training } from '../unlearn/step';
-import { rowsUsed } from '../unlearn/training-set';
+import { lastWanted, rowsUsed, stepWindow } from '../unlearn/training-set';
 import { cutAt, writeAttribution } from './attribution-files';
 import { evaluateRun } from './evaluation';
 import { readRunFolder } from './history';
@@ -143,8 +143,8 @@ async function findTarget(run: string, opened: OpenedRecipe, hooks: RunHooks): P
   });
   if (!needsAttribution(recipe.target)) return { target: target(null), pass: null, attributed: false };
   const sets = { forget: opened.forget.sequences, retain: opened.retain?.sequences ?? [] };
-  // All forget rows name the expert; of the retain rows, those that the run will use are enough to show the contrast.
-  const rows = { forget: sets.forget.map((_, row) => row), retain: rowsUsed(recipe, sets).retain };
+  // All forget rows name the expert; of the retain rows, those that the first steps use are enough to show the contrast.
+  const rows = { forget: sets.forget.map((_, row) => row), retain: rowsUsed(recipe, sets, stepWindow(model, recipe, sets, 1)).retain };
   const retained = rows.retain.map((row) => sets.retain[row]);
   const tokens = [...sets.forget, ...retained].reduce((sum, { ids }) => sum + ids.length, 0);
   const fits = originalPassBytes(model, tokens) <= recipe.memory * passShare;
@@ -155,7 +155,7 @@ async function findTarget(run: string, opened: OpenedRecipe, hooks: RunHooks): P
     sets,
     rows,
     { ...asStored, signal: hooks.signal },
-    { keep: new Set(fits ? moeLayers : []), taps: { routing: collector.add, progress } },
+    { keep: new Set(fits ? moeLayers : []), last: fits ? lastWanted(recipe) : new Set(), taps: { routing: collector.add, progress } },
   );
   const attribution = await writeAttribution(run, model.family, { ...cutAt(collector.record, sets.forget.length), rows: rows.forget }, recipe.seed);
   return { target: target(attribution), pass: fits ? pass : null, attributed: true };

@@ -8,7 +8,7 @@ import type { CheckRecord, RunStatus, StepRecord, Target } from '../protocol/rec
 import { type HostTensor, unitName } from '../protocol/tensors';
 import { type Training, type TrainState, takeStep } from '../unlearn/step';
 import { openTraining } from '../unlearn/training';
-import { expertsByLayer } from '../unlearn/training-set';
+import { expertsByLayer, stepWindow, type TrainingRows } from '../unlearn/training-set';
 import { writeAttribution } from './attribution-files';
 import { bestCheck, type PreparedCheck, prepareChecks, runCheck, stopReason } from './checks';
 import { gentlerRate } from './gentler-rate';
@@ -40,7 +40,7 @@ export interface Trained {
 
 export interface Found {
   readonly target: Target;
-  /** The attribution's pass over all forget and retain rows, where its streams fit the budget: training starts from it. */
+  /** The attribution's pass over the rows of the first steps, where its streams fit the budget: training starts from it. */
   readonly pass: OriginalPass | null;
   /** Whether the attribution is written; else it is written from the rows whose routing is compared, which costs no further pass. */
   readonly attributed: boolean;
@@ -50,15 +50,27 @@ export interface Found {
 export const overlayOf = (training: Training, params: ReadonlyMap<string, Float32Array>): Map<string, HostTensor> =>
   new Map(training.units.map((unit) => [unitName(unit), { shape: unit.shape, values: params.get(unitName(unit)) as Float32Array }]));
 
-async function prepare(run: string, opened: OpenedRecipe, { target, pass, attributed }: Found, hooks: RunHooks) {
+const rowsOf = (opened: OpenedRecipe): TrainingRows => ({ forget: opened.forget.sequences, retain: opened.retain?.sequences ?? [] });
+
+/** What the steps around `step` need; `pass` holds it for the first ones. */
+function openSteps(opened: OpenedRecipe, { target, pass }: Found, step: number, hooks: RunHooks): ReturnType<typeof openTraining> {
+  const { recipe, handle, controlVector } = opened;
+  const { model } = handle;
+  const rows = rowsOf(opened);
+  const steps = stepWindow(model, recipe, rows, step);
+  const progress = (done: number, total: number) => hooks.progress?.('Preparing', done, total, 'layers');
+  return openTraining({ model, recipe, target, rows, steps, pass: steps.from === 1 ? pass : null, controlVector, signal: hooks.signal, progress });
+}
+
+async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: RunHooks) {
+  const { target, attributed } = found;
   const { recipe, handle } = opened;
   const { model } = handle;
   const { signal } = hooks;
   const original: Conditions = { ...asStored, signal };
-  const rows = { forget: opened.forget.sequences, retain: opened.retain?.sequences ?? [] };
+  const rows = rowsOf(opened);
   const lowest = Math.min(...expertsByLayer(target.experts).keys());
-  const progress = (done: number, total: number) => hooks.progress?.('Preparing', done, total, 'layers');
-  const made = await openTraining({ model, recipe, target, rows, pass, controlVector: opened.controlVector, signal, progress });
+  const made = await openSteps(opened, found, 1, hooks);
   const routing: PreparedCheck['routing'] = {
     forget: await prepareRouting(model, rows.forget, lowest, original),
     retain: await prepareRouting(model, rows.retain, lowest, original),
@@ -102,7 +114,9 @@ export async function train(
   const { model } = handle;
   const { signal } = hooks;
   const { target } = found;
-  const { training, initial, routing, prepared } = await timed(seconds, 'preparation', () => prepare(run, opened, found, hooks));
+  const first = await timed(seconds, 'preparation', () => prepare(run, opened, found, hooks));
+  const { initial, routing, prepared } = first;
+  let { training } = first;
   const { saved, checks, steps, checksJournal } = await openJournals(run, training);
   let state: TrainState = saved?.state ?? initial;
   let best: KeptWeights | null = saved?.best ?? null;
@@ -156,6 +170,9 @@ export async function train(
       if (state.step >= recipe.steps) return result('done', undefined, chosen());
       if (wish === 'keep') return result('stopped', `Stopped by you at step ${state.step}.`, best ?? current());
       const before = state;
+      if (state.step + 1 < training.steps.from || state.step + 1 > training.steps.to) {
+        training = (await timed(seconds, 'preparation', () => openSteps(opened, found, before.step + 1, hooks))).training;
+      }
       const { record, next } = await timed(seconds, 'training', () => takeStep(training, before, signal));
       if (!next) return diverged(`Stopped at step ${record.step} of ${recipe.steps}: a loss or its gradient became NaN or infinite.`);
       const row = rounded(record);

@@ -184,6 +184,13 @@ export async function moeBase(model: OpenModel, moe: Moe, x: Float32Array, u: Fl
   return base;
 }
 
+/** Routing alone of an MoE layer, for x `[T, d]` at the entrance of its feed-forward. */
+export async function route(model: OpenModel, layer: number, x: Float32Array, conditions: Conditions): Promise<LayerRouting> {
+  const { feed } = model.layers[layer];
+  if (feed.kind !== 'moe') throw new Error(`Layer ${layer} is not MoE.`);
+  return routerForward(model, layer, feed, await blockForward(model.weights, feed.norm, x, model.shape.hiddenSize, conditions), conditions);
+}
+
 /** The feed-forward of a layer with its residual: x `[T, d]` (its entrance) -> `[T, d]`, a new stream, and the routing where it is MoE. */
 export async function feedForward(
   model: OpenModel,

@@ -1,5 +1,5 @@
 /** Layer-major forward of all sequences at once: each weight byte is read once per pass, whatever the number of prompts. */
-import { attentionForward, embed, type FeedOptions, feedForward, type LayerRouting } from './forward';
+import { attentionForward, embed, type FeedOptions, feedForward, type LayerRouting, route } from './forward';
 import type { Conditions, OpenModel } from './model';
 import type { PackedBatch } from './packing';
 
@@ -31,12 +31,16 @@ export const start = async (model: OpenModel, batch: PackedBatch, conditions: Co
   x: await embed(model, batch.ids, conditions),
 });
 
+/** `routed`: the layer's router has chosen, its experts have not run; the stream is that at the entrance of its feed-forward. */
 export interface Until {
   readonly layer: number;
-  readonly at: 'attention' | 'feed';
+  readonly at: 'attention' | 'feed' | 'routed';
 }
 
-const place = ({ layer, at }: Until) => layer * 2 + (at === 'feed' ? 1 : 0);
+const place = ({ layer, at }: Until) => layer * 2 + (at === 'attention' ? 0 : 1);
+
+/** Where a pass may end that is made for routing only. */
+export const lastRouting = ({ shape }: OpenModel): Until => ({ layer: shape.moeLayers[shape.moeLayers.length - 1], at: 'routed' });
 
 /** Runs from a stream on to `until` (default: after the last layer). The given stream is not changed. `feeds` gives what is known of single layers' feed-forwards. */
 export async function sweep(
@@ -67,10 +71,14 @@ export async function sweep(
       taps.progress?.(total - Math.ceil((end - place(stream)) / 2), total);
     }
   }
+  if (until?.at === 'routed') {
+    taps.routing?.(await route(model, stream.layer, stream.x, conditions));
+    taps.progress?.(total, total);
+  }
   return stream;
 }
 
-/** Everything at once: from the tokens to the stream after the last layer. */
-export async function sweepAll(model: OpenModel, batch: PackedBatch, conditions: Conditions, taps?: Taps): Promise<Stream> {
-  return sweep(model, batch, await start(model, batch, conditions), conditions, undefined, taps);
+/** Everything at once: from the tokens to `until` (default: after the last layer). */
+export async function sweepAll(model: OpenModel, batch: PackedBatch, conditions: Conditions, taps?: Taps, until?: Until): Promise<Stream> {
+  return sweep(model, batch, await start(model, batch, conditions), conditions, until, taps);
 }

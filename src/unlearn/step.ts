@@ -19,7 +19,7 @@ import { forgetLoss } from './methods';
 import { retainNll } from './retain';
 import { rmu } from './rmu';
 import { learningRate } from './schedule';
-import { expertsByLayer, streamsOf, type TrainingRows, type TrainingSet, usesRetain } from './training-set';
+import { expertsByLayer, type StepRange, streamsOf, type TrainingRows, type TrainingSet, usesRetain } from './training-set';
 
 /** What moves during a run. `step` counts updates made. */
 export interface TrainState {
@@ -34,6 +34,8 @@ export interface Training {
   readonly recipe: ResolvedRecipe;
   readonly target: Target;
   readonly rows: TrainingRows;
+  /** Steps whose rows `set` holds. */
+  readonly steps: StepRange;
   readonly set: TrainingSet;
   readonly units: readonly TensorRef[];
   /** RMU's c * u `[d]`, else null. */
@@ -281,6 +283,7 @@ export async function evaluateStep(
   signal?: AbortSignal,
 ): Promise<Evaluation> {
   const { model, recipe, set, target } = training;
+  if (step < training.steps.from || step > training.steps.to) throw new Error(`Step ${step} is not prepared.`);
   const streams = streamsOf(recipe, training.rows);
   const conditions: Conditions = { ...asStored, overlay: overlayOf(training, params), signal };
   const positionsOf = (name: 'forget' | 'retain') => batchAt(streams[name], step).map((row) => set.position[name].get(row) as number);

@@ -3,7 +3,7 @@
 import { blockForward, feedForward, moeBase } from '../passes/forward';
 import { scoreTargets } from '../passes/head';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
-import { type OriginalPass, originalPass } from '../passes/original-pass';
+import { type OriginalPass, originalPass, type SetName } from '../passes/original-pass';
 import { type PackedBatch, targetsOf } from '../passes/packing';
 import { start, sweep, type Taps } from '../passes/sweep';
 import type { ResolvedRecipe } from '../protocol/recipe';
@@ -76,30 +76,62 @@ export const streamsOf = (recipe: ResolvedRecipe, rows: TrainingRows): { forget:
 export const usesRetain = (recipe: ResolvedRecipe): boolean =>
   (recipe.retainLoss.kind !== 'none' && recipe.retainLoss.weight > 0) || (recipe.method === 'rmu' && recipe.methodOptions.retainWeight > 0);
 
-/** Rows that some step reads, ascending. */
-function usedRows(stream: Stream, steps: number, all: boolean): number[] {
+/** Consecutive steps, both ends included; the first step is 1. */
+export interface StepRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Rows that some step of the range reads, ascending. */
+function usedRows(stream: Stream, { from, to }: StepRange, all: boolean): number[] {
   if (all || stream.batchSize === 'all') return Array.from({ length: stream.rows }, (_, row) => row);
   const used = new Set<number>();
-  for (let step = 1; step <= steps && used.size < stream.rows; step++) for (const row of batchAt(stream, step)) used.add(row);
+  for (let step = from; step <= to && used.size < stream.rows; step++) for (const row of batchAt(stream, step)) used.add(row);
   return [...used].sort((a, b) => a - b);
 }
 
-/** Rows of each set that the recipe's steps read; all forget rows where RMU's c is measured on them. */
-export function rowsUsed(recipe: ResolvedRecipe, sets: TrainingRows): { forget: number[]; retain: number[] } {
+/** Rows of each set that these steps of the recipe read; all forget rows where RMU's c is measured on them. */
+export function rowsUsed(recipe: ResolvedRecipe, sets: TrainingRows, steps: StepRange): { forget: number[]; retain: number[] } {
   const streams = streamsOf(recipe, sets);
   const wantsNorm = recipe.method === 'rmu' && typeof recipe.methodOptions.c === 'object';
-  return { forget: usedRows(streams.forget, recipe.steps, wantsNorm), retain: usesRetain(recipe) ? usedRows(streams.retain, recipe.steps, false) : [] };
+  return { forget: usedRows(streams.forget, steps, wantsNorm), retain: usesRetain(recipe) ? usedRows(streams.retain, steps, false) : [] };
+}
+
+/** Rows of a set that are prepared at once: every expert still sees large blocks, and the first step, or a stop rule, comes soon. */
+const windowRows = 768;
+
+/**
+ * The steps that are prepared together with `step`: all of them where the weights are read anew for each pass, or where that is little
+ * more work than a window of them.
+ */
+export function stepWindow(model: OpenModel, recipe: ResolvedRecipe, sets: TrainingRows, step: number): StepRange {
+  const whole: StepRange = { from: 1, to: recipe.steps };
+  if (recipe.batchSize === 'all' || !model.weights.staysWidened) return whole;
+  const length = Math.ceil(windowRows / recipe.batchSize);
+  const from = Math.floor((Math.max(1, step) - 1) / length) * length + 1;
+  const window: StepRange = { from, to: Math.min(recipe.steps, from + length - 1) };
+  const count = (steps: StepRange) => {
+    const { forget, retain } = rowsUsed(recipe, sets, steps);
+    return forget.length + retain.length;
+  };
+  return count(whole) <= 1.5 * count({ from: 1, to: Math.min(recipe.steps, length) }) ? whole : window;
+}
+
+/** Sets whose stream after the last layer training compares with. */
+export function lastWanted(recipe: ResolvedRecipe): ReadonlySet<SetName> {
+  const kl = recipe.retainLoss.kind === 'kl' && recipe.retainLoss.weight > 0;
+  return new Set<SetName>([...(recipe.method === 'npo' ? (['forget'] as const) : []), ...(kl ? (['retain'] as const) : [])]);
 }
 
 /**
- * What training needs of the original: from `pass` where one was made over all rows (attribution), else from a pass of its own
- * over the rows that some step reads. `overlay` is what the run starts from besides the checkpoint (usually nothing).
+ * What these steps need of the original: from `pass` where one was made over their rows (attribution), else from a pass of its own. `overlay` is what the run starts from besides the checkpoint (usually nothing).
  */
 export async function prepareTraining(
   model: OpenModel,
   recipe: ResolvedRecipe,
   target: Target,
   sets: TrainingRows,
+  steps: StepRange,
   overlay: Overlay,
   pass: OriginalPass | null,
   signal?: AbortSignal,
@@ -113,16 +145,17 @@ export async function prepareTraining(
   const d = model.shape.hiddenSize;
   const { feed } = model.layers[lowest];
   if (feed.kind !== 'moe') throw new Error(`Layer ${lowest} is not MoE.`);
-  const kl = recipe.retainLoss.kind === 'kl' && recipe.retainLoss.weight > 0 && sets.retain.length > 0;
+  const kl = lastWanted(recipe).has('retain') && sets.retain.length > 0;
   const original: Conditions = { ...asStored, signal };
   const current: Conditions = { ...original, overlay };
   const logits = !hidden || recipe.retainLoss.kind !== 'none';
 
   const made =
     pass ??
-    (await originalPass(model, sets, rowsUsed(recipe, sets), original, {
+    (await originalPass(model, sets, rowsUsed(recipe, sets, steps), original, {
       keep: new Set([lowest, highest]),
       until: logits ? undefined : { layer: highest, at: 'feed' },
+      last: lastWanted(recipe),
       taps: { progress },
     }));
   const { batch, rows } = made;

@@ -10,7 +10,7 @@ import { noOverlay, type Overlay } from '../weights/store';
 import { freshState } from './adamw';
 import { controlVector } from './rmu';
 import type { Training, TrainState } from './step';
-import { prepareTraining, type TrainingRows, trainedUnits } from './training-set';
+import { prepareTraining, type StepRange, type TrainingRows, trainedUnits } from './training-set';
 
 /** Part of the memory budget for outputs of frozen experts. */
 const frozenShare = 0.15;
@@ -20,6 +20,8 @@ export interface TrainingInputs {
   readonly recipe: ResolvedRecipe;
   readonly target: Target;
   readonly rows: TrainingRows;
+  /** Steps to prepare; all when left out. */
+  readonly steps?: StepRange;
   /** RMU's u `[d]` from a file, used as given; else it is drawn from the seed. */
   readonly controlVector?: Float32Array;
   readonly overlay?: Overlay;
@@ -34,7 +36,8 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
   const { model, recipe, target, rows } = inputs;
   const overlay = inputs.overlay ?? noOverlay;
   const units = trainedUnits(model, target);
-  const set = await prepareTraining(model, recipe, target, rows, overlay, inputs.pass ?? null, inputs.signal, inputs.progress);
+  const steps = inputs.steps ?? { from: 1, to: recipe.steps };
+  const set = await prepareTraining(model, recipe, target, rows, steps, overlay, inputs.pass ?? null, inputs.signal, inputs.progress);
   const { hiddenSize: d, experts } = model.shape;
   let control: Float32Array | null = null;
   if (recipe.method === 'rmu') {
@@ -46,7 +49,7 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
   for (const unit of units) params.set(unitName(unit), await model.weights.values(unit, overlay));
   const frozen = frozenOutputs(d, set.batch.tokens, Math.min(recipe.memory * frozenShare, set.batch.tokens * experts * (d * 4 + 96)));
   return {
-    training: { model, recipe, target, rows, set, units, control, frozen, overlay, ran: inputs.ran },
+    training: { model, recipe, target, rows, steps, set, units, control, frozen, overlay, ran: inputs.ran },
     initial: { step: 0, params, optimizer: freshState(params) },
   };
 }

@@ -25,6 +25,8 @@ export interface WeightStore {
   /** The whole unit a part belongs to: `name` or `name[e]`, with the unit's own shape. */
   unitOf(ref: TensorRef): TensorRef;
   readonly bytesRead: () => number;
+  /** All weights stay widened in the backend: a further pass reads nothing. */
+  readonly staysWidened: boolean;
   close(): void;
 }
 
@@ -147,6 +149,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       return ref.index === undefined ? { name: ref.name, shape: stored.shape } : { name: ref.name, index: ref.index, shape: stored.shape.slice(1) };
     },
     bytesRead: () => bytesRead,
+    staysWidened: keepsWidened,
     close() {
       widened?.clear();
       raw?.clear();

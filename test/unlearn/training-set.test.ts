@@ -6,8 +6,8 @@ import { start, sweep } from '../../src/passes/sweep';
 import type { Recipe } from '../../src/protocol/recipe';
 import type { Target } from '../../src/protocol/records';
 import { unitName } from '../../src/protocol/tensors';
-import { takeStep } from '../../src/unlearn/step';
-import { expertsByLayer, prepareTraining, trainedUnits, usesRetain } from '../../src/unlearn/training-set';
+import { type TrainState, takeStep } from '../../src/unlearn/step';
+import { expertsByLayer, prepareTraining, type StepRange, stepWindow, type TrainingRows, trainedUnits, usesRetain } from '../../src/unlearn/training-set';
 import { noOverlay, type Overlay } from '../../src/weights/store';
 import { families } from '../oracle/config';
 import { logProbability, scoreAll } from '../oracle/losses';
@@ -20,7 +20,9 @@ async function prepared(given: TinyCase, fields: Partial<Recipe>, { overlay = no
   const { moeLayers } = given.model.shape;
   const high = moeLayers[moeLayers.length - 1];
   const experts = [{ layer: high, expert: 1 }, ...(both ? [{ layer: moeLayers[0], expert: 2 }] : [])];
-  const set = await prepareTraining(given.model, recipeOf(fields), { experts, train: 'expert+router' }, rowsOf(given), overlay, null);
+  const recipe = recipeOf(fields);
+  const steps = { from: 1, to: recipe.steps };
+  const set = await prepareTraining(given.model, recipe, { experts, train: 'expert+router' }, rowsOf(given), steps, overlay, null);
   return { set, high, low: moeLayers[0] };
 }
 
@@ -120,7 +122,10 @@ describe('training set', () => {
       withTiny('deepseek_v3', trainableSeed('deepseek_v3', 200), 'wasm', async (given) => {
         const rows = rowsOf(given);
         const all = { forget: [...rows.forget.keys()], retain: [...rows.retain.keys()] };
-        const pass = await originalPass(given.model, rows, all, asStored, { keep: new Set(given.model.shape.moeLayers) });
+        const pass = await originalPass(given.model, rows, all, asStored, {
+          keep: new Set(given.model.shape.moeLayers),
+          last: new Set(['forget', 'retain']),
+        });
         const [low, high] = [given.model.shape.moeLayers[0], given.model.shape.moeLayers[given.model.shape.moeLayers.length - 1]];
         const target: Target = {
           experts: [
@@ -146,6 +151,51 @@ describe('training set', () => {
         expect(own.params.length).to.be.greaterThan(0);
       })).timeout(120_000);
   }
+
+  it('steps prepared for two of them at a time are, to the bit, those prepared all at once', () =>
+    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 200), 'wasm', async (given) => {
+      const [layer] = given.model.shape.moeLayers;
+      const target: Target = { experts: [{ layer, expert: 1 }], train: 'expert+router' };
+      const fields = { method: 'npo', retainLoss: { kind: 'kl' }, batchSize: 1, steps: 4 } satisfies Partial<Recipe>;
+      const run = async (ranges: readonly StepRange[]) => {
+        let state: TrainState | null = null;
+        const journal: unknown[] = [];
+        for (const steps of ranges) {
+          const { training, initial } = await openTiny(given, fields, target, { steps });
+          state ??= initial;
+          for (let step = steps.from; step <= steps.to; step++) {
+            const { record, next } = await takeStep(training, state);
+            if (!next) throw new Error('A step was not finite.');
+            journal.push({ ...record, ms: 0 });
+            state = next;
+          }
+        }
+        return { journal, params: [...(state?.params ?? [])] };
+      };
+      const parts = [
+        { from: 1, to: 2 },
+        { from: 3, to: 4 },
+      ];
+      expect(await run(parts)).to.deep.equal(await run([{ from: 1, to: 4 }]));
+    })).timeout(120_000);
+
+  it('prepares the rows of a window of steps where that is much less than all, and weights stay in memory', () =>
+    withTiny('mixtral', trainableSeed('mixtral', 200), 'cpu', async (given) => {
+      const [row] = rowsOf(given).forget;
+      const sets = (forget: number, retain: number): TrainingRows => ({ forget: Array(forget).fill(row), retain: Array(retain).fill(row) });
+      const window = (rows: TrainingRows, step: number, fields: Partial<Recipe> = {}) =>
+        stepWindow(given.model, recipeOf({ method: 'npo', retainLoss: { kind: 'nll' }, batchSize: 16, steps: 100, ...fields }), rows, step);
+      expect([window(sets(100, 2000), 1), window(sets(100, 2000), 48), window(sets(100, 2000), 49), window(sets(100, 2000), 100)]).to.deep.equal([
+        { from: 1, to: 48 },
+        { from: 1, to: 48 },
+        { from: 49, to: 96 },
+        { from: 97, to: 100 },
+      ]);
+      const whole = { from: 1, to: 100 };
+      expect([window(sets(100, 800), 60), window(sets(100, 2000), 60, { batchSize: 'all' })]).to.deep.equal([whole, whole]);
+      const read = { ...given.model, weights: { ...given.model.weights, staysWidened: false } };
+      expect(stepWindow(read, recipeOf({ method: 'npo', batchSize: 16, steps: 100 }), sets(100, 2000), 1)).to.deep.equal(whole);
+    }));
 
   it('reads retain rows only for a loss that has weight', () => {
     const uses = (fields: Partial<Recipe>) => usesRetain(recipeOf(fields));

@@ -49,6 +49,7 @@ export const gradients: Handler<'gradients'> = async (session, params, call) => 
     recipe: read.recipe,
     target,
     rows: { forget: read.forget.sequences, retain: read.retain?.sequences ?? [] },
+    steps: { from: 1, to: 1 },
     controlVector: read.controlVector,
     overlay,
     signal,

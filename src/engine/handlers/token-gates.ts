@@ -1,5 +1,5 @@
 import { pack } from '../../passes/packing';
-import { sweepAll } from '../../passes/sweep';
+import { lastRouting, sweepAll, type Taps } from '../../passes/sweep';
 import { refuse } from '../../protocol/fault';
 import type { Handler } from '../call';
 import { readSet } from '../reading';
@@ -19,13 +19,14 @@ export const tokenGates: Handler<'tokenGates'> = async (session, params, call) =
   const experts = new Int32Array(moeLayers.length * length * topK);
   const gates = new Float32Array(experts.length);
   const scores = new Float32Array(experts.length);
-  await sweepAll(model, pack([sequence]), conditions, {
+  const seen: Taps = {
     routing(routing) {
       const at = moeLayers.indexOf(routing.layer) * length * topK;
       experts.set(routing.choice, at);
       gates.set(routing.gates, at);
       for (let slot = 0; slot < length * topK; slot++) scores[at + slot] = routing.scores[Math.floor(slot / topK) * width + routing.choice[slot]];
     },
-  });
+  };
+  await sweepAll(model, pack([sequence]), conditions, seen, lastRouting(model));
   return { tokens: Array.from(sequence.ids, (token) => tokenizer?.tokenText(token) ?? String(token)), layers: moeLayers, experts, gates, scores };
 };
