@@ -4,16 +4,19 @@ import * as vscode from 'vscode';
 import type { Fault } from '../protocol/fault';
 import type { ExpertId } from '../protocol/records';
 import type { WebviewMessage } from '../protocol/webview-message';
-import type { DataRole, ProblemAction, RunRow, WorkbenchState } from '../protocol/workbench';
+import type { DataRole, ProblemAction, RunRow, WorkbenchState, WorkbenchStep } from '../protocol/workbench';
 import { createAnswerDocuments } from './answer-documents';
+import { dataActionsOf } from './data-actions';
 import { demoName, readDemo } from './demo';
 import { askForCheckpoint, askForData, askForForm, askForTarget, confirmDiscard } from './dialogs';
+import type { EditorSelection } from './editor-selection';
 import type { ExportActions } from './export-actions';
+import { runActionsOf } from './run-actions';
 import { saveFigure } from './save-figure';
 import type { Jobs } from './workbench/job';
 import type { Figures, Loop } from './workbench/loop';
 import { neutralPreset, neutralSources } from './workbench/neutral';
-import { fileSource, selectionSource } from './workbench/sources';
+import { fileSource } from './workbench/sources';
 import type { Store } from './workbench/store';
 import type { PanelHolder } from './workbench-panel';
 
@@ -23,6 +26,7 @@ export interface ActionParts {
   readonly figures: Store<Figures>;
   readonly loop: Loop;
   readonly exports: ExportActions;
+  readonly selection: EditorSelection;
   readonly jobs: Jobs;
   readonly panel: PanelHolder;
   readonly log: vscode.LogOutputChannel;
@@ -42,6 +46,16 @@ export interface Actions {
   resumeRun(row: RunRow): Promise<void>;
   resumeById(run: string): Promise<void>;
   exportRun(row: RunRow): Promise<void>;
+  compareRun(row: RunRow): Promise<void>;
+  runAgain(row: RunRow): Promise<void>;
+  openReport(row: RunRow): Promise<void>;
+  openRunFolder(row: RunRow): Promise<void>;
+  deleteRun(row: RunRow): Promise<void>;
+  showStep(step: WorkbenchStep): void;
+  discardResult(): void;
+  restoreOriginal(): Promise<void>;
+  useAs(role: DataRole | 'questions', files: readonly vscode.Uri[]): Promise<void>;
+  runRecipe(file: vscode.Uri | undefined): Promise<void>;
   refreshRuns(): Promise<void>;
   compareAnswers(): Promise<void>;
   restartEngine(): Promise<void>;
@@ -50,18 +64,11 @@ export interface Actions {
   act(message: WebviewMessage): void;
 }
 
-/** All selections of the editor, in order; a blank line between two keeps them apart. */
-function selectedText(editor: vscode.TextEditor): { readonly text: string; readonly first: number; readonly last: number } | null {
-  const chosen = editor.selections.filter((selection) => !selection.isEmpty).sort((a, b) => a.start.compareTo(b.start));
-  const text = chosen.map((selection) => editor.document.getText(selection)).join('\n\n');
-  if (text.trim() === '') return null;
-  const last = chosen[chosen.length - 1].end;
-  return { text, first: chosen[0].start.line + 1, last: last.character === 0 && last.line > chosen[0].start.line ? last.line : last.line + 1 };
-}
-
-export function actionsOf({ context, store, figures, loop, exports, jobs, panel, log, report, workspace }: ActionParts): Actions {
+export function actionsOf({ context, store, figures, loop, exports, selection, jobs, panel, log, report, workspace }: ActionParts): Actions {
   const answerDocuments = createAnswerDocuments();
   context.subscriptions.push(answerDocuments);
+  const runActions = runActionsOf({ loop, store, workspace, report });
+  const dataActions = dataActionsOf({ loop, store, show: () => panel.open(), report });
   const displayName = (uri: vscode.Uri) => vscode.workspace.asRelativePath(uri, false);
 
   async function openCheckpoint(folder?: vscode.Uri): Promise<void> {
@@ -80,14 +87,12 @@ export function actionsOf({ context, store, figures, loop, exports, jobs, panel,
   }
 
   async function unlearnSelection(): Promise<void> {
-    const editor = vscode.window.activeTextEditor;
-    const selected = editor && selectedText(editor);
-    if (!selected) {
-      void vscode.window.showInformationMessage('Select the text that the model should forget, then run "UOE: Unlearn Selection" again.');
+    const source = selection.read();
+    if (!source) {
+      void vscode.window.showInformationMessage(vscode.l10n.t('Select the text that the model should forget, then run "UOE: Unlearn Selection" again.'));
       return;
     }
-    const document = path.basename(editor.document.fileName);
-    loop.setData('forget', [selectionSource({ text: selected.text, document, firstLine: selected.first, lastLine: selected.last })]);
+    loop.setData('forget', [source]);
     panel.open();
     if (store.get().model === null) return loop.show('model');
     loop.show('find');
@@ -200,6 +205,29 @@ export function actionsOf({ context, store, figures, loop, exports, jobs, panel,
       const form = await askForForm();
       if (form) await exports.ask(form);
     },
+    async compareRun(row) {
+      panel.open();
+      await runActions.compare(row);
+    },
+    async runAgain(row) {
+      panel.open();
+      await loop.runAgain(row.id);
+    },
+    openReport: (row) => exports.openReport(row.id),
+    openRunFolder: runActions.openFolder,
+    deleteRun: runActions.remove,
+    showStep(step) {
+      panel.open();
+      loop.show(step);
+    },
+    discardResult() {
+      panel.open();
+      loop.discard(true);
+      loop.show('export');
+    },
+    restoreOriginal: () => exports.act('restore'),
+    useAs: dataActions.useAs,
+    runRecipe: dataActions.runRecipe,
     refreshRuns: () => loop.refreshRuns(),
     compareAnswers,
     restartEngine: () => loop.restartEngine(),

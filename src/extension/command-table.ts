@@ -15,12 +15,22 @@ export interface CommandEntry {
 
 const trusted = 'isWorkspaceTrusted';
 const idle = 'isWorkspaceTrusted && !uoe.running';
+const result = 'isWorkspaceTrusted && uoe.hasComparison && !uoe.running';
 
 export const commandTable = [
   { id: 'uoe.openCheckpoint', title: 'UOE: Open Checkpoint', icon: '$(folder-opened)', enablement: idle, withoutEngine: 'starts one' },
   { id: 'uoe.useDemo', title: 'Use the Demo Model', enablement: idle, withoutEngine: 'starts one' },
+  { id: 'uoe.runRecipe', title: 'UOE: Run Recipe', icon: '$(play)', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
   { id: 'uoe.unlearnSelection', title: 'UOE: Unlearn Selection', enablement: idle, withoutEngine: 'keeps the selection until a checkpoint is open' },
+  { id: 'uoe.useAsForgetSet', title: 'UOE: Use as Forget Set', enablement: idle, withoutEngine: 'keeps the files until a checkpoint is open' },
+  { id: 'uoe.useAsRetainSet', title: 'UOE: Use as Retain Set', enablement: idle, withoutEngine: 'keeps the files until a checkpoint is open' },
+  { id: 'uoe.useAsQuestions', title: 'UOE: Use as Questions', enablement: idle, withoutEngine: 'keeps the files until a checkpoint is open' },
   { id: 'uoe.showWorkbench', title: 'Show Workbench', icon: '$(circuit-board)', withoutEngine: 'shows what is known' },
+  { id: 'uoe.findExpert', title: 'Find Expert', enablement: 'isWorkspaceTrusted && uoe.hasModel', withoutEngine: 'shows what was read' },
+  { id: 'uoe.planRun', title: 'Plan Unlearning', enablement: 'isWorkspaceTrusted && uoe.hasAttribution', withoutEngine: 'starts one' },
+  { id: 'uoe.showComparison', title: 'Show Before and After', enablement: 'uoe.hasComparison', withoutEngine: 'shows what was read' },
+  { id: 'uoe.discardResult', title: 'Discard Result', enablement: result, withoutEngine: 'drops the result of the run that is shown' },
+  { id: 'uoe.restoreOriginal', title: 'Restore Original Checkpoint…', enablement: result, withoutEngine: 'starts one' },
   {
     id: 'uoe.chooseTarget',
     title: 'Choose Target Expert',
@@ -29,10 +39,26 @@ export const commandTable = [
     withoutEngine: 'lists the experts that were read',
   },
   { id: 'uoe.useAsTarget', title: 'Use as Target', icon: '$(target)', enablement: '!uoe.running', palette: 'false', withoutEngine: 'sets the target' },
+  { id: 'uoe.addPrompts', title: 'Add Forget Prompts…', icon: '$(add)', enablement: idle, withoutEngine: 'keeps the files until a checkpoint is open' },
+  { id: 'uoe.addSelection', title: 'Add Selection to Forget Prompts', enablement: idle, withoutEngine: 'keeps the selection until a checkpoint is open' },
+  {
+    id: 'uoe.readPrompts',
+    title: 'Read Prompts Again',
+    icon: '$(refresh)',
+    enablement: 'isWorkspaceTrusted && uoe.hasModel && !uoe.running',
+    withoutEngine: 'starts one',
+  },
+  { id: 'uoe.removePrompts', title: 'Remove from Forget Prompts', icon: '$(trash)', enablement: idle, palette: 'false', withoutEngine: 'removes them' },
+  { id: 'uoe.openPrompt', title: 'Open at Source', icon: '$(go-to-file)', palette: 'false', withoutEngine: 'opens the file' },
   { id: 'uoe.stopRun', title: 'Stop Run and Keep Best', icon: '$(debug-stop)', enablement: 'uoe.running', withoutEngine: 'nothing runs' },
   { id: 'uoe.showRun', title: 'Show Run', palette: 'false', withoutEngine: 'starts one' },
+  { id: 'uoe.compareRun', title: 'Compare with…', icon: '$(compare-changes)', enablement: trusted, palette: 'false', withoutEngine: 'starts one' },
+  { id: 'uoe.runAgain', title: 'Run Again', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
   { id: 'uoe.resumeRun', title: 'Resume Run', icon: '$(debug-continue)', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
   { id: 'uoe.exportRun', title: 'Export Run…', icon: '$(export)', enablement: idle, palette: 'false', withoutEngine: 'starts one' },
+  { id: 'uoe.openReport', title: 'Open Report', enablement: trusted, palette: 'false', withoutEngine: 'starts one' },
+  { id: 'uoe.openRunFolder', title: 'Show Run Folder', enablement: trusted, palette: 'false', withoutEngine: 'shows the folder' },
+  { id: 'uoe.deleteRun', title: 'Delete Run…', enablement: idle, palette: 'false', withoutEngine: 'moves the folder to the trash' },
   { id: 'uoe.compareAnswers', title: 'Compare Answers', icon: '$(diff)', enablement: 'isWorkspaceTrusted && uoe.hasComparison', withoutEngine: 'starts one' },
   { id: 'uoe.refreshRuns', title: 'Refresh Run History', icon: '$(refresh)', enablement: trusted, withoutEngine: 'starts one' },
   { id: 'uoe.restartEngine', title: 'Restart Engine', enablement: trusted, withoutEngine: 'starts one' },

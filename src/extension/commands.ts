@@ -3,12 +3,29 @@ import * as vscode from 'vscode';
 import type { RunRow } from '../protocol/workbench';
 import type { Actions } from './actions';
 import { type CommandId, commandTable } from './command-table';
+import type { PromptActions } from './prompt-actions';
 import type { ExpertNode } from './trees/experts';
+import type { PromptNode } from './trees/prompts';
 
-export function registerCommands(actions: Actions): readonly vscode.Disposable[] {
-  const handlers: Readonly<Record<CommandId, (argument: unknown) => unknown>> = {
+/** The explorer gives the file under the cursor and all that are selected. */
+const filesOf = (first: unknown, all: unknown): readonly vscode.Uri[] => {
+  const list = Array.isArray(all) && all.length > 0 ? all : [first];
+  return list.filter((file) => file instanceof vscode.Uri);
+};
+
+export function registerCommands(actions: Actions, prompts: PromptActions): readonly vscode.Disposable[] {
+  const handlers: Readonly<Record<CommandId, (argument: unknown, others: unknown) => unknown>> = {
     'uoe.openCheckpoint': (folder) => actions.openCheckpoint(folder instanceof vscode.Uri ? folder : undefined),
     'uoe.useDemo': () => actions.useDemo(),
+    'uoe.runRecipe': (file) => actions.runRecipe(file instanceof vscode.Uri ? file : undefined),
+    'uoe.useAsForgetSet': (file, files) => actions.useAs('forget', filesOf(file, files)),
+    'uoe.useAsRetainSet': (file, files) => actions.useAs('retain', filesOf(file, files)),
+    'uoe.useAsQuestions': (file, files) => actions.useAs('questions', filesOf(file, files)),
+    'uoe.findExpert': () => actions.showStep('find'),
+    'uoe.planRun': () => actions.showStep('unlearn'),
+    'uoe.showComparison': () => actions.showStep('compare'),
+    'uoe.discardResult': () => actions.discardResult(),
+    'uoe.restoreOriginal': () => actions.restoreOriginal(),
     'uoe.unlearnSelection': () => actions.unlearnSelection(),
     'uoe.showWorkbench': () => actions.showWorkbench(),
     'uoe.chooseTarget': () => actions.chooseTarget(),
@@ -16,8 +33,18 @@ export function registerCommands(actions: Actions): readonly vscode.Disposable[]
       const expert = node as ExpertNode | undefined;
       if (expert?.kind === 'expert') actions.setTarget(expert.id);
     },
+    'uoe.addPrompts': () => prompts.addFiles(),
+    'uoe.addSelection': () => prompts.addSelection(),
+    'uoe.readPrompts': () => prompts.read(),
+    'uoe.removePrompts': (node) => prompts.remove(node as PromptNode | undefined),
+    'uoe.openPrompt': (node) => prompts.open(node as PromptNode | undefined),
     'uoe.stopRun': () => actions.stopRun(),
     'uoe.showRun': (row) => row !== undefined && actions.showRun(row as RunRow),
+    'uoe.compareRun': (row) => row !== undefined && actions.compareRun(row as RunRow),
+    'uoe.runAgain': (row) => row !== undefined && actions.runAgain(row as RunRow),
+    'uoe.openReport': (row) => row !== undefined && actions.openReport(row as RunRow),
+    'uoe.openRunFolder': (row) => row !== undefined && actions.openRunFolder(row as RunRow),
+    'uoe.deleteRun': (row) => row !== undefined && actions.deleteRun(row as RunRow),
     'uoe.resumeRun': (row) => row !== undefined && actions.resumeRun(row as RunRow),
     'uoe.exportRun': (row) => row !== undefined && actions.exportRun(row as RunRow),
     'uoe.compareAnswers': () => actions.compareAnswers(),
@@ -25,5 +52,12 @@ export function registerCommands(actions: Actions): readonly vscode.Disposable[]
     'uoe.restartEngine': () => actions.restartEngine(),
     'uoe.showLog': () => actions.showLog(),
   };
-  return commandTable.map(({ id }) => vscode.commands.registerCommand(id, handlers[id]));
+  return commandTable.map((entry) => {
+    const { id } = entry;
+    const needsTrust = 'enablement' in entry && entry.enablement.includes('isWorkspaceTrusted');
+    // Enablement greys a menu out; it does not keep another extension from calling the command.
+    return vscode.commands.registerCommand(id, (argument: unknown, others: unknown) =>
+      needsTrust && !vscode.workspace.isTrusted ? undefined : handlers[id](argument, others),
+    );
+  });
 }

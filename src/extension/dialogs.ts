@@ -5,7 +5,7 @@ import type { ExpertId } from '../protocol/records';
 import type { DataRole, exportForms, HeatmapFigures } from '../protocol/workbench';
 import { ranking } from './workbench/heatmap';
 
-const severalFiles: readonly DataRole[] = ['stopUtility', 'evaluateUtility'];
+export const severalFiles: readonly DataRole[] = ['forget', 'stopUtility', 'evaluateUtility'];
 
 /** At call time: the language is known by then. */
 const questionOf = (role: DataRole): string =>
@@ -40,6 +40,13 @@ export async function askForData(role: DataRole, start: vscode.Uri | undefined):
   return chosen ?? [];
 }
 
+/** Which questions a data file holds. */
+export async function askForQuestions(): Promise<DataRole | undefined> {
+  const roles: readonly DataRole[] = ['evaluateForget', 'evaluateNear', 'evaluateUtility', 'stopForget', 'stopUtility'];
+  const choices = roles.map((role) => ({ label: questionOf(role), role }));
+  return (await vscode.window.showQuickPick(choices, { title: vscode.l10n.t('UOE: Use as Questions') }))?.role;
+}
+
 export type AskedForm = (typeof exportForms)[number];
 
 export async function askForExport(form: AskedForm, start: vscode.Uri): Promise<vscode.Uri | undefined> {
@@ -62,16 +69,30 @@ export async function askForForm(): Promise<AskedForm | undefined> {
   return (await vscode.window.showQuickPick(choices, { title: vscode.l10n.t('UOE: Export') }))?.form;
 }
 
+/** Experts of all layers shown before those of each layer. */
+const bestShown = 10;
+
+/** The best of all layers first, then layer by layer, each by affinity. */
 export async function askForTarget(figures: HeatmapFigures): Promise<ExpertId | undefined> {
   const all = figures.layers.length * figures.experts;
-  const items = ranking(figures, all).map((row) => ({
+  const rows = ranking(figures, all).map((row) => ({
     label: `$(target) ${expertName(row)}`,
     description: `${fraction(row.affinity)} · ${times(row.timesEqual)}`,
     detail: vscode.l10n.t('rank {0} of {1}, share {2}', row.rank, all, percent(row.share)),
     id: { layer: row.layer, expert: row.expert },
   }));
-  return (await vscode.window.showQuickPick(items, { title: 'Target expert', matchOnDescription: true, placeHolder: 'Best affinity first; type to filter' }))
-    ?.id;
+  const separator = (label: string) => ({ label, kind: vscode.QuickPickItemKind.Separator, id: undefined });
+  const layers = figures.layers.flatMap((layer) => {
+    const own = rows.slice(bestShown).filter(({ id }) => id.layer === layer);
+    return own.length === 0 ? [] : [separator(vscode.l10n.t('Layer {0}', layer)), ...own];
+  });
+  const items = [separator(vscode.l10n.t('Best of all layers')), ...rows.slice(0, bestShown), ...layers];
+  const chosen = await vscode.window.showQuickPick(items, {
+    title: vscode.l10n.t('Target expert'),
+    matchOnDescription: true,
+    placeHolder: vscode.l10n.t('Type to filter, such as L2 or E10'),
+  });
+  return chosen?.id;
 }
 
 /** True when the user says so. */
@@ -98,6 +119,14 @@ export const confirmRestore = (model: string): Promise<boolean> =>
     vscode.l10n.t('Restore the original checkpoint of {0}?', model),
     vscode.l10n.t('Each file is verified by SHA-256 before it is put back. The run stays in the history and can be applied again.'),
     vscode.l10n.t('Restore Original'),
+  );
+
+/** Where there is no trash. */
+export const confirmPermanent = (run: number): Promise<boolean> =>
+  confirmed(
+    vscode.l10n.t('There is no trash here. Delete run {0} permanently?', run),
+    vscode.l10n.t('This can not be undone.'),
+    vscode.l10n.t('Delete Permanently'),
   );
 
 export const confirmDelete = (run: number): Promise<boolean> =>

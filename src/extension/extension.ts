@@ -3,19 +3,26 @@ import * as vscode from 'vscode';
 import { type Fault, sentence } from '../protocol/fault';
 import type { WorkbenchState } from '../protocol/workbench';
 import { actionsOf } from './actions';
+import type { CommandId } from './command-table';
 import { registerCommands } from './commands';
+import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
 import { panelType } from './panel';
 import { presentJob } from './progress';
-import { keepFile, saveSelection } from './selection-file';
-import { engineSettings } from './settings';
+import { promptActionsOf } from './prompt-actions';
 import { offerResume } from './resume-offer';
+import { followRuns } from './run-watch';
+import { keepFile, saveSelection } from './selection-file';
+import { engineSettings, followSettings } from './settings';
 import { createStatus } from './status';
 import { createExpertTree, followTarget } from './trees/experts';
+import { createPromptTree } from './trees/prompts';
+import { createModelTree, followJobs } from './trees/model';
 import { createRunTree } from './trees/runs';
-import { initialState } from './workbench/initial';
+import { createTargetBadge } from './trees/target-badge';
 import { createExporting } from './workbench/exporting';
+import { initialState } from './workbench/initial';
 import { createJobs } from './workbench/job';
 import { createLoop, type Figures, type Loop, type Memento } from './workbench/loop';
 import { createStore, type Store } from './workbench/store';
@@ -128,7 +135,21 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   });
   const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });
   const exports = exportActionsOf({ exporting, store, workspace: () => workspaceUri(context), report: notify.report });
-  const actions = actionsOf({ context, store, figures, loop, exports, jobs, panel, log, report: notify.report, workspace: () => workspaceUri(context) });
+  const selection = watchEditorSelection();
+  const promptActions = promptActionsOf({ store, figures, loop, selection });
+  const actions = actionsOf({
+    context,
+    store,
+    figures,
+    loop,
+    exports,
+    selection,
+    jobs,
+    panel,
+    log,
+    report: notify.report,
+    workspace: () => workspaceUri(context),
+  });
 
   onStatus = (status) => {
     loop.engineChanged(status);
@@ -141,8 +162,16 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
 
   const resumeParts = { store, loop, resume: actions.resumeById, show: () => panel.open() };
   const stopLog = engine.listen('log', ({ level, message }) => log[level](message));
-  const experts = createExpertTree(store, figures);
+  const experts = createExpertTree(store, figures, vscode.Uri.joinPath(context.extensionUri, 'media'));
+  const targetBadge = createTargetBadge(store);
   const expertView = vscode.window.createTreeView('uoe.experts', { treeDataProvider: experts, showCollapseAll: true });
+  const prompts = createPromptTree(
+    { store, figures, sources: loop.forgetSources, readSources: loop.readSources, tick: loop.tick },
+    'uoe.openPrompt' satisfies CommandId,
+  );
+  const promptView = vscode.window.createTreeView('uoe.prompts', { treeDataProvider: prompts, manageCheckboxStateManually: true, showCollapseAll: true });
+  const models = createModelTree(store);
+  const modelView = vscode.window.createTreeView('uoe.model', { treeDataProvider: models });
   const runs = createRunTree(store, 'uoe.showRun');
   const status = createStatus('uoe.showWorkbench');
   const showStatus = () => status.update(store.get(), figures.get().steps.rows.at(-1)?.step ?? 0);
@@ -150,10 +179,21 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
 
   context.subscriptions.push(
     log,
-    ...registerCommands(actions),
+    ...registerCommands(actions, promptActions),
+    selection,
     expertView,
     { dispose: followTarget(expertView, store) },
+    vscode.window.registerFileDecorationProvider(targetBadge),
+    targetBadge,
+    promptView,
+    promptView.onDidChangeCheckboxState(({ items }) => prompts.changed(items)),
+    prompts,
+    modelView,
+    { dispose: followJobs(modelView, store) },
+    models,
     vscode.window.createTreeView('uoe.runs', { treeDataProvider: runs }),
+    followSettings(store, loop.restartEngine),
+    followRuns(workspaceUri(context), loop.refreshRuns),
     vscode.window.registerWebviewPanelSerializer(panelType, {
       async deserializeWebviewPanel(restored) {
         panel.restore(restored);

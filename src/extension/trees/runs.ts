@@ -1,8 +1,8 @@
 /** Run history: the runs of this workspace, newest first, with what they did to the forget and utility scores. */
 import * as vscode from 'vscode';
-import { difference } from '../../protocol/numbers';
 import type { RunStatus } from '../../protocol/records';
 import type { RunRow, WorkbenchState } from '../../protocol/workbench';
+import { scoreChanges } from '../run-actions';
 import type { Store } from '../workbench/store';
 
 const icons: Readonly<Record<RunStatus, string>> = {
@@ -14,9 +14,22 @@ const icons: Readonly<Record<RunStatus, string>> = {
   interrupted: 'debug-disconnect',
 };
 
-function describe({ forget, utility, status, reason }: RunRow): string {
-  if (forget === null && utility === null) return reason ?? status;
-  return `forget ${difference(forget)}  utility ${difference(utility)}`;
+/** At call time: the language is known by then. */
+const statusWords = (status: RunStatus): string =>
+  ({
+    running: vscode.l10n.t('running'),
+    done: vscode.l10n.t('done'),
+    stopped: vscode.l10n.t('stopped'),
+    cancelled: vscode.l10n.t('cancelled'),
+    failed: vscode.l10n.t('failed'),
+    interrupted: vscode.l10n.t('interrupted'),
+  })[status];
+
+/** The scores, or why there are none: `failed: loss became NaN at step 12`. */
+function describe(row: RunRow): string {
+  if (row.forget !== null || row.utility !== null) return scoreChanges(row);
+  const words = statusWords(row.status);
+  return row.reason ? `${words}: ${row.reason}` : words;
 }
 
 export interface RunTree extends vscode.TreeDataProvider<RunRow> {
@@ -30,14 +43,14 @@ export function createRunTree(store: Store<WorkbenchState>, openCommand: string)
     onDidChangeTreeData: changed.event,
     getChildren: (row) => (row ? [] : [...store.get().runs]),
     getTreeItem(row) {
-      const item = new vscode.TreeItem(`Run ${row.number} · ${row.method.toUpperCase()}`);
+      const item = new vscode.TreeItem(vscode.l10n.t('Run {0} · {1}', row.number, row.method.toUpperCase()));
       item.id = row.id;
       item.description = describe(row);
       item.iconPath = new vscode.ThemeIcon(icons[row.status]);
       item.contextValue = `run-${row.status}`;
-      item.tooltip = `${row.id}: ${row.status}${row.reason ? `. ${row.reason}` : ''}`;
-      item.accessibilityInformation = { label: `Run ${row.number}, ${row.method}, ${row.status}, ${describe(row)}` };
-      item.command = { command: openCommand, title: 'Show Run', arguments: [row] };
+      item.tooltip = `${row.id}: ${statusWords(row.status)}${row.reason ? `. ${row.reason}` : ''}`;
+      item.accessibilityInformation = { label: vscode.l10n.t('Run {0}, {1}, {2}, {3}', row.number, row.method, statusWords(row.status), describe(row)) };
+      item.command = { command: openCommand, title: vscode.l10n.t('Show Run'), arguments: [row] };
       return item;
     },
     dispose() {

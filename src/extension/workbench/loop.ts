@@ -4,7 +4,8 @@
  */
 
 import path from 'node:path';
-import { runsFolder } from '../../experiment/history';
+import { readHistory, runsFolder } from '../../experiment/history';
+import { diskReader } from '../../experiment/run-reader';
 import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
 import type { ModelInfo } from '../../protocol/engine';
@@ -68,6 +69,8 @@ export interface Loop {
   addPrompts(sources: readonly Source[]): void;
   removePrompts(source: number): void;
   forgetSources(): readonly Source[];
+  /** Those that the prompts shown were read from. */
+  readSources(): readonly Source[];
   tick(prompts: readonly number[], ticked: boolean): void;
   showTokens(prompt: number): Promise<void>;
   testEngine(): Promise<void>;
@@ -88,6 +91,8 @@ export interface Loop {
   runAgain(id: string): Promise<void>;
   readonly comparison: Comparison;
   refreshRuns(): Promise<void>;
+  /** The run's folder is gone: nothing shows it any more. */
+  forgetRun(id: string): Promise<void>;
   discard(discarded: boolean): void;
   show(step: WorkbenchStep): void;
   engineChanged(status: EngineStatus): void;
@@ -174,6 +179,7 @@ export function createLoop(around: Surroundings): Loop {
   async function openModel(path: string, name: string, newPreset: Preset = defaultPreset, newSources: Partial<Sources> = {}): Promise<void> {
     if (refusedWhileRunning()) return;
     const selected = sources.forget.filter((source) => source.view.kind === 'selection');
+    const given = model === null ? Object.fromEntries(Object.entries(sources).filter(([, list]) => list.length > 0)) : {};
     const info = await jobs.run(`Opening ${name}`, (options) => engine.request('openModel', { path }, options));
     if (!info.ok) {
       return failed('The checkpoint could not be opened', info.fault, [
@@ -185,8 +191,8 @@ export function createLoop(around: Surroundings): Loop {
     model = path;
     preset = newPreset;
     presetId = ownPreset;
-    // What the user selected in an editor stays; files belonged to the checkpoint before.
-    sources = { ...noSources, ...newSources, ...(selected.length > 0 ? { forget: selected } : {}) };
+    // What the user selected in an editor stays, and what was chosen before any model was open; other files belonged to the checkpoint before.
+    sources = { ...noSources, ...newSources, ...given, ...(selected.length > 0 ? { forget: selected } : {}) };
     settings = settingsOf(preset);
     clearResults();
     set({ model: viewOf(info.value, name), data: viewsOf(sources), step: sources.forget.length > 0 ? 'find' : 'model' });
@@ -349,9 +355,8 @@ export function createLoop(around: Surroundings): Loop {
   }
 
   async function refreshRuns(): Promise<void> {
-    const answer = await engine.request('runs', { workspace: around.workspace() });
-    if (!answer.ok) return;
-    const newestFirst = [...answer.value.runs].sort((a, b) => b.number - a.number);
+    const { runs } = await readHistory(diskReader, around.workspace());
+    const newestFirst = runs.map(({ record }) => record).sort((a, b) => b.number - a.number);
     set({ runs: newestFirst.map(runRow) });
   }
 
@@ -429,6 +434,7 @@ export function createLoop(around: Surroundings): Loop {
     addPrompts: (list) => changePrompts([...sources.forget, ...list]),
     removePrompts: (source) => changePrompts(sources.forget.filter((_, index) => index !== source)),
     forgetSources: () => sources.forget,
+    readSources: () => prompts.sources(),
     tick(list, ticked) {
       if (!refusedWhileRunning()) prompts.tick(list, ticked);
     },
@@ -470,6 +476,12 @@ export function createLoop(around: Surroundings): Loop {
     runAgain: (id) => start(undefined, id),
     comparison,
     refreshRuns,
+    async forgetRun(id) {
+      const { comparison: shown, run, step } = state();
+      if (shown?.run === id) set({ comparison: null, exported: null, step: step === 'compare' || step === 'export' ? 'unlearn' : step });
+      if (run?.id === id && !isActive(run)) set({ run: null });
+      await refreshRuns();
+    },
     discard(discarded) {
       const { comparison } = state();
       if (comparison) set({ comparison: { ...comparison, discarded }, exported: null });

@@ -54,7 +54,9 @@ export interface Prompts {
   outdate(): void;
   /** Files with the ticked prompts alone. `save` writes rows as a .jsonl file and returns its path. */
   files(save: (text: string) => Promise<Result<string>>, whole: () => Promise<Result<readonly string[]>>): Promise<Result<readonly string[]>>;
-  /** Prompts of each source, as the tree lists them; null before they were read. */
+  /** What was read, in the order that the list's `source` counts. */
+  sources(): readonly Source[];
+  /** Null before anything was read. */
   unticked(): Unticked | null;
   /** Applied when the list with that key is next shown. */
   restore(unticked: Unticked | null): void;
@@ -124,7 +126,10 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       const { attribution } = store.get();
       if (attribution) store.set({ attribution: { ...attribution, stability } });
     };
-    if (chosen.length === current.prompts.length) return show(current.whole);
+    if (chosen.length === current.prompts.length) {
+      show(current.whole);
+      return;
+    }
     const steps = halvings(current.record, seed, chosen);
     const next = () => {
       if (own !== turn) return;
@@ -253,6 +258,7 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       file = { of, path: path.value };
       return ok([path.value]);
     },
+    sources: () => held?.sources ?? [],
     unticked: () => held && { key: held.key, prompts: [...ticked.keys()].filter((prompt) => ticked[prompt] === 0) },
     restore(unticked) {
       kept = unticked;

@@ -10,6 +10,8 @@ export interface Source {
   readonly view: DataSetView;
   /** A file of UOE's own: a recipe names a copy of this name in the workspace, which outlives an update. */
   readonly keepAs?: string;
+  /** URI of the document that a selection was made in. */
+  readonly place?: string;
 }
 
 export type Sources = Readonly<Record<DataRole, readonly Source[]>>;
@@ -50,7 +52,8 @@ export async function savedSources(
       }
       const path = data.kind === 'text' ? await save(data.text) : await keep(data.path, keepAs ?? '');
       if (!path.ok) return path;
-      files.push({ data: { kind: 'file', path: path.value }, view: source.view });
+      const { keepAs: _kept, ...rest } = source;
+      files.push({ ...rest, data: { kind: 'file', path: path.value } });
     }
     saved[role] = files;
   }
