@@ -127,7 +127,12 @@ describe('engine process', function () {
       folder: home,
       workspace: home,
     });
-    await until('Step 5', () => step >= 5);
+    let ended: string | null = null;
+    void outcome.then((result) => {
+      ended = result.ok ? result.value.record.status : result.fault.message;
+    });
+    await until('Step 5, or the end', () => step >= 5 || ended !== null);
+    expect(ended).to.equal(null);
     return { client, outcome, id, pid: client.pid() ?? 0 };
   }
 

@@ -79,7 +79,9 @@ describe('engine client', () => {
     const client = start();
     await client.request('runs', { workspace: '.' });
     const pid = client.pid() ?? 0;
+    const pending = client.request('attribute', { model: 'x', prompts: [] });
     client.stop();
+    expect((await pending).ok).to.equal(false);
     const isGone = () => {
       try {
         process.kill(pid, 0);

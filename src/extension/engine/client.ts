@@ -111,6 +111,8 @@ export function createEngineClient(options: EngineOptions): EngineClient {
         };
         // `close` comes after the last output: an exit's reason is on stderr.
         child.once('close', (code, signal) => end(endingOf(code, signal, lastError())));
+        // After a disconnect from this side `close` does not come.
+        child.once('exit', (code, signal) => started.requested && end(endingOf(code, signal, lastError())));
         child.once('error', (error) => end(`It could not be started: ${error.message}.`));
       }),
       ready: Promise.resolve(fail('internal', 'The engine is starting.')),
