@@ -1,6 +1,7 @@
 // One bundle per process: command line, engine, extension, webview; with `test`, every *.test.ts in one bundle.
 // tfjs-core registers its gradients only through the ES modules, hence mainFields.
 
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +33,44 @@ async function writeWasm(to) {
   fs.writeFileSync(path.join(to, 'matmul.wasm'), await matmulWasm());
 }
 
+/** The page of a report: script, styles and icons in one file, which the engine fills with a run's data. */
+export async function writeReport(to) {
+  const { outputFiles } = await build({
+    ...common,
+    sourcemap: false,
+    minify: true,
+    charset: 'utf8',
+    platform: 'browser',
+    target: 'chrome120',
+    format: 'iife',
+    entryPoints: { report: 'webview/report.ts' },
+    outdir: to,
+    loader: { '.ttf': 'dataurl' },
+    write: false,
+  });
+  const text = (ending) => outputFiles.find(({ path: file }) => file.endsWith(ending)).text;
+  const script = text('.js').replaceAll('</script', '<\\/script');
+  const hash = crypto.createHash('sha256').update(script).digest('base64');
+  const parts = { 'SCRIPT-HASH': `sha256-${hash}`, STYLE: text('.css'), SCRIPT: script };
+  const page = fs.readFileSync('webview/report.html', 'utf8').replace(/%(SCRIPT-HASH|STYLE|SCRIPT)%/g, (_, name) => parts[name]);
+  fs.mkdirSync(to, { recursive: true });
+  fs.writeFileSync(path.join(to, 'report.html'), page);
+}
+
+/** JSON Schema of *.uoe.json, from the same zod schema that the engine checks recipes with. */
+async function writeRecipeSchema(to) {
+  const { outputFiles } = await build({
+    ...node,
+    sourcemap: false,
+    entryPoints: ['src/protocol/recipe-json-schema.ts'],
+    write: false,
+    format: 'esm',
+    banner: {},
+  });
+  const { recipeJsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+  fs.writeFileSync(to, `${JSON.stringify(recipeJsonSchema(), null, 2)}\n`);
+}
+
 /** Every test/**\/*.test.ts that `wanted` accepts, in one bundle, so that all share one TensorFlow.js. */
 export async function buildTests(folder, wanted) {
   const files = fs
@@ -42,6 +81,7 @@ export async function buildTests(folder, wanted) {
   const contents = files.map((file) => `import './${file}';`).join('\n');
   await build({ ...node, stdin: { contents, resolveDir: 'test', sourcefile: 'all.test.ts', loader: 'ts' }, outfile: path.join(folder, 'all.test.js') });
   await writeWasm(path.join(folder, 'wasm'));
+  await writeReport(folder);
 }
 
 /** UOE's side of the bench: one measure a process. */
@@ -66,8 +106,10 @@ export async function buildAll() {
       loader: { '.ttf': 'file' },
     });
   }
+  await writeReport('dist');
   await writeWasm('dist/wasm');
   writeNeutralText('dist/neutral');
+  await writeRecipeSchema('dist/recipe.schema.json');
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildAll();

@@ -19,7 +19,10 @@ interface Manifest {
   };
 }
 
-const { contributes }: Manifest = JSON.parse(fs.readFileSync('package.json', 'utf8'));
+const strings: Readonly<Record<string, string>> = JSON.parse(fs.readFileSync('package.nls.json', 'utf8'));
+/** With every %key% put in. */
+const manifestText = fs.readFileSync('package.json', 'utf8').replace(/"%([\w.]+)%"/g, (whole, key: string) => JSON.stringify(strings[key] ?? whole));
+const { contributes }: Manifest = JSON.parse(manifestText);
 const ids = commandTable.map(({ id }) => id as string);
 
 describe('command table', () => {

@@ -13,6 +13,9 @@ export interface Preset {
 
 export const defaultPreset: Preset = { name: 'Defaults', recipe: {} };
 
+/** Name of the preset that comes with the demo. */
+export const demoPreset = 'Demo recipe';
+
 /** The preset that came with the model. */
 export const ownPreset = 'own';
 
@@ -21,10 +24,13 @@ export type DataPaths = Readonly<Record<DataRole, readonly string[]>>;
 
 /** What the form offers: the model's own values first, then those of the catalogue; the demo's only for the demo. */
 export function presetChoices(own: Preset): readonly PresetChoice[] {
-  const isDemo = own.recipe.model !== undefined;
+  const isDemo = own.name === demoPreset;
+  const isFile = own.recipe.model !== undefined;
   const first = isDemo
     ? { help: 'What the recipe beside the model says.', source: 'recipe.uoe.json of the demo; our measurement, not the paper’s' }
-    : { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' };
+    : isFile
+      ? { help: 'What the recipe file says.', source: own.name }
+      : { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' };
   return [
     { id: ownPreset, label: own.name, ...first },
     ...presets.filter(({ id }) => isDemo || !id.startsWith('demo-')).map(({ id, label, help, source }) => ({ id, label, help, source })),

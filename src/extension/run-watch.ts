@@ -1,0 +1,27 @@
+/** The history follows the folder of the runs, whoever writes there: this window, another one, or the command line. */
+import * as vscode from 'vscode';
+
+/** A run writes its record several times at its end. */
+const settle = 500;
+
+export function followRuns(workspace: vscode.Uri, refresh: () => Promise<void>): vscode.Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  const look = () => {
+    if (!vscode.workspace.isTrusted) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void refresh(), settle);
+  };
+  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(workspace, '.uoe/runs/*/run.json'));
+  watcher.onDidCreate(look);
+  watcher.onDidChange(look);
+  watcher.onDidDelete(look);
+  const trust = vscode.workspace.onDidGrantWorkspaceTrust(look);
+  look();
+  return {
+    dispose() {
+      clearTimeout(timer);
+      watcher.dispose();
+      trust.dispose();
+    },
+  };
+}
