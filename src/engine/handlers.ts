@@ -60,7 +60,7 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   evaluate: reading(evaluate),
   audit: reading(audit),
   compare: atOnce(compare),
-  report: atOnce(report),
+  report: reading(report),
   expertSet: atOnce(expertSet),
   doctor: reading(doctor),
 };

@@ -3,25 +3,34 @@ import { wilson } from '../evaluate/statistics';
 import type { RunFolder } from '../protocol/engine';
 import { bytes, count, difference, duration, expertName, expertWords, fraction, loss, missing, percent } from '../protocol/numbers';
 import type { SetScore, StepRecord } from '../protocol/records';
+import type { Figure, Point } from '../protocol/report-page';
 import { methodName, runSeconds, targetName } from './comparison';
-import { type Block, type Report, reportAsHtml, reportAsMarkdown } from './report-blocks';
-import type { Figure, Point } from './report-figure';
+import { type Block, type Report, reportAsMarkdown } from './report-blocks';
 import { combinedScore, setsOf } from './role-score';
 import type { Cell, Column } from './table';
+import { thinned } from './thinned';
 import { verdictOf } from './verdict';
 
 /** One run as Markdown. `folder` is where it lies, for the line that repeats it. */
 export const reportMarkdown = (run: RunFolder, folder: string): string => reportAsMarkdown(reportOf(run, folder));
 
-/** One run as one HTML page, with its curves. */
-export const reportHtml = (run: RunFolder, folder: string): string => reportAsHtml(reportOf(run, folder));
+/** What a page says besides step 4 of the workbench. */
+export const pageBlocks = (run: RunFolder, folder: string): readonly Block[] => [
+  ...edited(run),
+  ...attribution(run),
+  ...course(run),
+  ...settings(run),
+  ...time(run),
+  ...repeat(run, folder),
+];
+
+export const reportTitle = ({ record }: RunFolder): string =>
+  `Run ${record.number}: ${methodName(record.method)} on ${targetName(record.target.experts, record.target.train)}`;
 
 function reportOf(run: RunFolder, folder: string): Report {
-  const { record } = run;
-  const title = `Run ${record.number}: ${methodName(record.method)} on ${targetName(record.target.experts, record.target.train)}`;
   return {
-    title,
-    blocks: [...summary(run), ...results(run), ...edited(run), ...attribution(run), ...course(run), ...settings(run), ...time(run), ...repeat(run, folder)],
+    title: reportTitle(run),
+    blocks: [...summary(run), ...results(run), ...pageBlocks(run, folder)],
   };
 }
 
@@ -185,7 +194,7 @@ function attribution({ attribution: found, record }: RunFolder): Block[] {
 
 function course({ steps, checks }: RunFolder): Block[] {
   if (steps.length === 0) return [heading('Course'), { kind: 'paragraph', text: 'No step was recorded.' }];
-  const points = (pick: (step: StepRecord) => number | null): Point[] => steps.map((step) => [step.step, pick(step)]);
+  const points = (pick: (step: StepRecord) => number | null): readonly Point[] => thinned(steps.map((step) => [step.step, pick(step)]));
   const figures: Figure[] = [
     { title: 'Forget loss', series: [{ name: 'forget', kind: 'forget', points: points(({ forget }) => forget) }] },
     { title: 'Retain loss', series: [{ name: 'retain', kind: 'retain', points: points(({ retain }) => retain) }] },

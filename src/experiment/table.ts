@@ -1,15 +1,8 @@
 /** Tables as text for terminals, as Markdown, and as CSV. */
 
-export interface Column {
-  readonly title: string;
-  readonly align: 'left' | 'right';
-}
+import type { Cell, Column } from '../protocol/report-page';
 
-/** What a cell shows; `best` is marked in a form's own way. */
-export interface Cell {
-  readonly text: string;
-  readonly best?: boolean;
-}
+export type { Cell, Column };
 
 /** Terminals break on control characters, tables on line ends. */
 export const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();

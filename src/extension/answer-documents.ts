@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { AnswersFigures } from '../protocol/comparison-view';
 import type { ComparisonView } from '../protocol/workbench';
-import { answersText } from './workbench/answers';
+import { answersText } from '../experiment/answer-rows';
 
 const scheme = 'uoe-answers';
 

@@ -356,7 +356,8 @@ export interface EngineRequests {
   audit: [{ readonly run: string; readonly workspace: string; readonly audit?: string }, AuditRecord];
   /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read; with `model`, those of this checkpoint. */
   compare: [{ readonly runs?: readonly string[]; readonly workspace: string; readonly model?: string }, ComparisonForms];
-  report: [{ readonly run: string; readonly workspace: string; readonly form: 'markdown' | 'html' }, { readonly text: string }];
+  /** `html` reads routing and asks a sample of answers with the model; `filesOnly` leaves that out. */
+  report: [{ readonly run: string; readonly workspace: string; readonly form: 'markdown' | 'html'; readonly filesOnly?: boolean }, { readonly text: string }];
   expertSet: [{ readonly record: AttributionRecord; readonly score: 'affinity' | 'share'; readonly p: number }, ExpertSetFile];
   doctor: [{ readonly folder: string }, DoctorReport];
 }

@@ -1,10 +1,16 @@
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { reportHtml, reportMarkdown } from '../../src/experiment/report';
-import { escapeHtml } from '../../src/experiment/report-blocks';
-import { figureSvg } from '../../src/experiment/report-figure';
+import { reportMarkdown } from '../../src/experiment/report';
+import { filledPage, reportPage } from '../../src/experiment/report-page';
+import { thinned } from '../../src/experiment/thinned';
 import { verdictOf } from '../../src/experiment/verdict';
+import type { RoutingFigures } from '../../src/protocol/comparison-view';
+import { unwrap } from '../../src/protocol/fault';
 import type { EvaluationRecord } from '../../src/protocol/records';
+import type { ReportPage } from '../../src/protocol/report-page';
 import { evaluationRecord, questionSet, runFolder, runRecord } from './run-fixture';
 
 const forgetOnly = (after: number, forbiddenAfter?: number): EvaluationRecord => ({
@@ -105,75 +111,81 @@ describe('report as Markdown', () => {
 });
 
 describe('report as a page', () => {
-  const html = reportHtml(runFolder(), '/runs/a');
+  const template = '<title>%REPORT-TITLE%</title><script type="application/json">%REPORT-DATA%</script><script>1</script>';
+  const left = { routing: null, answers: null, left: 'The checkpoint is not there.' };
+  const filled = (run = runFolder()): string => unwrap(filledPage(template, reportPage(run, '/runs/a', left)));
+  const dataOf = (page: string): unknown => JSON.parse(page.split('<script type="application/json">')[1].split('</script>')[0]);
 
-  it('stands alone: no script, no link, no request; both colour schemes; one h1; a label for every figure', () => {
-    expect(html).to.not.match(/<script|<link|<img|<iframe|@import|url\(|https?:|\son\w+=/i);
-    expect(html).to.include("default-src 'none'").and.to.include('prefers-color-scheme: dark');
-    expect(html.match(/<h1>/g)?.length).to.equal(1);
-    expect(html.match(/<svg /g)?.length).to.equal(4);
-    expect(html.match(/role="img" aria-label="[^"]+"/g)?.length).to.equal(4);
+  it('holds step 4 as the workbench shows it, and every table and curve of the Markdown form', () => {
+    const page = reportPage(runFolder(), '/runs/a', left);
+    expect(page.title).to.equal('Run 1: NPO on L2·E10');
+    expect(page.comparison.headline).to.equal(verdictOf(evaluationRecord()).headline);
+    expect(page.comparison.audits[0].outcome?.verdict.kind).to.equal('bad');
+    const headings = page.blocks.flatMap((block) => (block.kind === 'heading' ? [block.text] : []));
+    expect(headings).to.deep.equal(['What was edited', 'Why this expert', 'Course', 'Settings', 'Time', 'Repeat it']);
+    const markdown = reportMarkdown(runFolder(), '/runs/a');
+    for (const heading of headings) expect(markdown).to.include(`## ${heading}`);
+    expect(page.blocks.flatMap((block) => (block.kind === 'figures' ? block.figures.map(({ title }) => title) : []))).to.include('Routing');
   });
 
-  it('every element that opens closes', () => {
-    const open: string[] = [];
-    for (const [, close, name, self] of html.replace(/<style>[\s\S]*?<\/style>/, '').matchAll(/<(\/?)([a-z][a-z0-9]*)\b[^>]*?(\/?)>/g)) {
-      if (['meta', 'br'].includes(name) || self === '/') continue;
-      if (close === '') open.push(name);
-      else expect(open.pop()).to.equal(name);
-    }
-    expect(open).to.deep.equal([]);
+  it('lists arrays, so that the file holds every value', () => {
+    const routing = {
+      pair: '|r',
+      shareBefore: Float32Array.of(0.5),
+      shareAfter: Float32Array.of(0.25),
+      slotsBefore: Float32Array.of(2),
+      slotsAfter: Float32Array.of(1),
+      rankInLayer: Float32Array.of(1),
+    };
+    const page = reportPage(runFolder(), '/r', { ...left, routing: routing as unknown as RoutingFigures });
+    expect(page.routing?.shareAfter).to.deep.equal([0.25]);
   });
 
-  it('text of a run can add no element, attribute or control character', () => {
-    const tags = (page: string): string[] => page.match(/<\/?[a-z][^>]*>/gi)?.map((tag) => tag.replace(/"[^"]*"/g, '""')) ?? [];
-    const plain = tags(reportHtml(runFolder({ record: runRecord({ reason: 'x', model: 'x' }), evaluation: null }), '/r'));
+  it('text of a run can end no element and add none', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.constant('"><script>alert(1)</script>'), fc.constant("' onload='x"), fc.string({ unit: 'binary', maxLength: 30 })), (text) => {
-        const page = reportHtml(runFolder({ record: runRecord({ reason: text, model: text }), evaluation: null }), '/r');
-        expect(tags(page)).to.deep.equal(plain);
-        expect(escapeHtml(text)).to.not.match(/[<>"']|\p{Cc}/u);
-      }),
-      { numRuns: 30 },
+      fc.property(
+        fc.oneof(
+          fc.constant('</script><script>alert(1)</script>'),
+          fc.constant('<!--<script>'),
+          fc.constant('$&$`%REPORT-DATA%'),
+          fc.string({ unit: 'binary', maxLength: 30 }),
+        ),
+        (text) => {
+          const page = filled(runFolder({ record: runRecord({ reason: text, method: text }), evaluation: null }));
+          expect(page.match(/<[a-z!/]/gi)).to.deep.equal(['<t', '</', '<s', '</', '<s', '</']);
+          expect((dataOf(page) as ReportPage).comparison.method).to.equal(text);
+        },
+      ),
+      { numRuns: 50 },
     );
+  });
+
+  it('a page without its two places is refused', () => {
+    for (const wrong of ['', '%REPORT-TITLE%', '%REPORT-DATA%', '%REPORT-TITLE%%REPORT-TITLE%%REPORT-DATA%']) {
+      const result = filledPage(wrong, reportPage(runFolder(), '/r', left));
+      expect(result.ok, wrong).to.equal(false);
+    }
+  });
+
+  it('as it is built, asks nothing of a network and runs no script but its own', () => {
+    const built = fs.readFileSync(path.join(__dirname, 'report.html'), 'utf8');
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(built)?.[1] ?? '';
+    expect(policy).to.match(/^default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; script-src 'sha256-[\w+/=]+'$/);
+    const script = built.slice(built.lastIndexOf('<script>') + 8, built.lastIndexOf('</script>'));
+    expect(policy).to.include(crypto.createHash('sha256').update(script).digest('base64'));
+    const outside = built.replace(script, '');
+    expect(outside).to.not.match(/<link|<img|<iframe|@import|url\((?!data:|#)|\ssrc=|\shref=/i);
+    expect(filledPage(built, reportPage(runFolder(), '/r', left)).ok).to.equal(true);
   });
 });
 
-describe('figure', () => {
-  const draw = (points: readonly (readonly [number, number | null])[]): string =>
-    figureSvg({ title: 'Loss', series: [{ name: 'forget', kind: 'forget', points }] }, escapeHtml);
-
-  it('breaks the line at a value that is missing and says the ends in words', () => {
-    const svg = draw([
-      [1, 2],
-      [2, null],
-      [3, 1],
-      [4, 0.5],
-    ]);
-    expect(svg).to.include('forget: 2.00 at step 1, 0.500 at step 4.');
-    expect(
-      svg
-        .match(/d="(M[^"]*)"/g)
-        ?.at(-1)
-        ?.match(/M/g)?.length,
-    ).to.equal(2);
-  });
-
-  it('draws one value, equal values and none', () => {
-    for (const points of [
-      [[1, 3]],
-      [
-        [1, 3],
-        [2, 3],
-      ],
-      [],
-    ] as const)
-      expect(draw(points)).to.not.match(/NaN|Infinity/);
-  });
-
-  it('thins a long run and keeps its peak', () => {
-    const svg = draw(Array.from({ length: 20_000 }, (_, i) => [i + 1, i === 12_345 ? 100 : 0] as const));
-    expect(svg.length).to.be.below(20_000);
-    expect(svg).to.include('>100<');
+describe('a long curve', () => {
+  it('is thinned to the extremes of its stretches: no peak is lost, gaps stay', () => {
+    const points = Array.from({ length: 20_000 }, (_, i) => [i + 1, i === 12_345 ? 100 : i === 50 ? null : 0] as const);
+    const thin = thinned(points);
+    expect(thin.length).to.be.below(1000);
+    expect(thin).to.deep.include([12_346, 100]);
+    expect(thin.some(([, value]) => value === null)).to.equal(true);
+    expect(thinned(points.slice(0, 800))).to.have.length(800);
   });
 });

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { answerRow, answersText } from '../../src/extension/workbench/answers';
+import { answerRow, answersText } from '../../src/experiment/answer-rows';
 import { createComparison } from '../../src/extension/workbench/comparison';
 import { initialState } from '../../src/extension/workbench/initial';
 import { createJobs } from '../../src/extension/workbench/job';
-import { routingFigures } from '../../src/extension/workbench/routing-comparison';
+import { routingFigures } from '../../src/experiment/routing-comparison';
 import { createStore } from '../../src/extension/workbench/store';
 import type { AttributionResult } from '../../src/protocol/engine';
 import { fail, ok } from '../../src/protocol/fault';

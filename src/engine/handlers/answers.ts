@@ -10,6 +10,7 @@ import type { Recipe } from '../../protocol/recipe';
 import type { Call, Handler, Session } from '../call';
 import type { OpenedModel } from '../opened-models';
 import { readSet } from '../reading';
+import { readingOf } from '../run-reading';
 import { scoreResult } from '../score-rows';
 import { backendReady } from '../session-backend';
 import { conditionsFor } from '../variant';
@@ -23,15 +24,6 @@ interface Both {
   readonly before: Conditions;
   readonly after: Conditions;
 }
-
-/** How the run read its data. */
-const readingOf = ({ addDocumentStart, maxLength, chat, scoring }: Recipe): Reading & Scoring => ({
-  maxLength,
-  chat,
-  documentStart: addDocumentStart === undefined ? 'auto' : addDocumentStart ? 'yes' : 'no',
-  options: scoring?.options,
-  normalise: scoring?.normalise,
-});
 
 const setsOf = ({ evaluate }: Recipe): { readonly name: string; readonly path: string }[] => [
   ...(evaluate?.forget === undefined ? [] : [{ name: 'forget', path: evaluate.forget }]),

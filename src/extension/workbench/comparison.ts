@@ -9,9 +9,9 @@ import { type Fault, fail, type Result } from '../../protocol/fault';
 import type { Recipe } from '../../protocol/recipe';
 import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
-import { answerRow } from './answers';
+import { answerRow } from '../../experiment/answer-rows';
 import type { Jobs } from './job';
-import { routingFigures } from './routing-comparison';
+import { routingFigures } from '../../experiment/routing-comparison';
 import type { Store } from './store';
 
 /** Large answers of step 4; they go to the page in messages of their own. */

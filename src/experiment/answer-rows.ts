@@ -1,7 +1,7 @@
 /** Answers before and after, as rows to read: what was chosen or written, and each option's share of the options' probability. */
-import type { AnswerOption, AnswerRow, SetRole } from '../../protocol/comparison-view';
-import type { AnswerComparison } from '../../protocol/engine';
-import { percent } from '../../protocol/numbers';
+import type { AnswerOption, AnswerRow, SetRole } from '../protocol/comparison-view';
+import type { AnswerComparison } from '../protocol/engine';
+import { percent } from '../protocol/numbers';
 
 type Answered = AnswerComparison['rows'][number];
 

@@ -1,7 +1,7 @@
 /** Routing before and after, aligned cell by cell, from two attributions of the same prompts. */
-import type { MoverRow, RoutingFigures } from '../../protocol/comparison-view';
-import type { AttributionResult } from '../../protocol/engine';
-import type { ExpertId } from '../../protocol/records';
+import type { MoverRow, RoutingFigures } from '../protocol/comparison-view';
+import type { AttributionResult } from '../protocol/engine';
+import type { ExpertId } from '../protocol/records';
 
 const shownMovers = 6;
 
