@@ -1,4 +1,6 @@
 /** Activation: makes the parts and joins them; everything is disposed with the extension. */
+import * as os from 'node:os';
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type Fault, sentence } from '../protocol/fault';
 import type { WorkbenchState } from '../protocol/workbench';
@@ -8,6 +10,7 @@ import { registerCommands } from './commands';
 import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
+import { type Place, withoutPaths } from './hidden-paths';
 import { panelType } from './panel';
 import { presentJob } from './progress';
 import { promptActionsOf } from './prompt-actions';
@@ -17,8 +20,8 @@ import { keepFile, saveSelection } from './selection-file';
 import { engineSettings, followSettings } from './settings';
 import { createStatus } from './status';
 import { createExpertTree, followTarget } from './trees/experts';
-import { createPromptTree } from './trees/prompts';
 import { createModelTree, followJobs } from './trees/model';
+import { createPromptTree } from './trees/prompts';
 import { createRunTree } from './trees/runs';
 import { createTargetBadge } from './trees/target-badge';
 import { createExporting } from './workbench/exporting';
@@ -33,6 +36,17 @@ const mementoKey = 'uoe.workbench';
 /** Where runs and selections go: the first folder of the workspace, else the extension's own storage. */
 function workspaceUri(context: vscode.ExtensionContext): vscode.Uri {
   return vscode.workspace.workspaceFolders?.[0]?.uri ?? context.globalStorageUri;
+}
+
+/** What the page calls the folders of this machine. */
+function placesOf(context: vscode.ExtensionContext, model: string | null): readonly Place[] {
+  const folders = [...(vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath), workspaceUri(context).fsPath];
+  return [
+    ...folders.map((folder) => ({ folder, name: '' })),
+    { folder: context.extensionPath, name: 'UOE' },
+    ...(model === null ? [] : [{ folder: path.dirname(model), name: '' }]),
+    { folder: os.homedir(), name: '~' },
+  ];
 }
 
 /** When-clauses of menus, welcome texts and enablement. */
@@ -55,16 +69,17 @@ function keepContexts(store: Store<WorkbenchState>): () => void {
 }
 
 function notifier(log: vscode.LogOutputChannel) {
-  const showLog = 'Show Log';
   return {
     report(fault: Fault): void {
       if (fault.code === 'cancelled') return;
       log.error(sentence(fault));
+      const showLog = vscode.l10n.t('Show Log');
       void vscode.window.showErrorMessage(sentence(fault), showLog).then((answer) => answer === showLog && log.show());
     },
     crashed(reason: string, loop: Loop): void {
-      void vscode.window.showErrorMessage(`The UOE engine stopped. ${reason}`, 'Restart', showLog).then((answer) => {
-        if (answer === 'Restart') void loop.restartEngine();
+      const [restart, showLog] = [vscode.l10n.t('Restart'), vscode.l10n.t('Show Log')];
+      void vscode.window.showErrorMessage(vscode.l10n.t('The UOE engine stopped. {0}', reason), restart, showLog).then((answer) => {
+        if (answer === restart) void loop.restartEngine();
         if (answer === showLog) log.show();
       });
     },
@@ -116,6 +131,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     store,
     figures,
     act: (message) => actions.act(message),
+    clean: () => withoutPaths(placesOf(context, loop.memento().model)),
     log,
   });
   const jobs = createJobs({ onShown: (job) => store.set({ job }), onList: (list) => store.set({ jobs: list }), present: (job) => presentJob(job, panel) });
@@ -130,7 +146,8 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     report: notify.report,
     inform: (text) => {
       if (panel.isVisible()) return;
-      void vscode.window.showInformationMessage(text, 'Show').then((answer) => answer === 'Show' && panel.open());
+      const show = vscode.l10n.t('Show');
+      void vscode.window.showInformationMessage(text, show).then((answer) => answer === show && panel.open());
     },
   });
   const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });

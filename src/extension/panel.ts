@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { type WebviewMessage, webviewMessage } from '../protocol/webview-message';
 import type { HostMessage, WorkbenchState } from '../protocol/workbench';
+import { cleaned } from './hidden-paths';
 import { pageOf } from './page';
 import type { Figures } from './workbench/loop';
 import type { Store } from './workbench/store';
@@ -23,6 +24,8 @@ export interface PanelOptions {
   readonly store: Store<WorkbenchState>;
   readonly figures: Store<Figures>;
   readonly act: (message: WebviewMessage) => void;
+  /** Takes paths of this machine out of a text. */
+  readonly clean: () => (text: string) => string;
   readonly log: vscode.LogOutputChannel;
 }
 
@@ -33,7 +36,7 @@ interface Poster {
 }
 
 /** Sends what changed since the last time: the state, a new heatmap, new step rows. */
-function createPoster(post: (message: HostMessage) => void, { store, figures }: PanelOptions): Poster {
+function createPoster(post: (message: HostMessage) => void, { store, figures, clean }: PanelOptions): Poster {
   let isReady = false;
   let timer: NodeJS.Timeout | undefined;
   let last = 0;
@@ -60,7 +63,7 @@ function createPoster(post: (message: HostMessage) => void, { store, figures }: 
     if (sentSteps === 0 || steps.rows.length > sentSteps) post({ type: 'steps', run: steps.run, from: sentSteps, rows: steps.rows.slice(sentSteps) });
     sentSteps = steps.rows.length;
     lastSent = steps.rows.at(-1);
-    post({ type: 'state', state: store.get() });
+    post({ type: 'state', state: cleaned(store.get(), clean()) });
   }
 
   return {

@@ -8,7 +8,7 @@ export function statusText({ model, target, run, job }: WorkbenchState, stepsDon
   const running = run !== null && (run.status === 'running' || run.status === 'paused' || run.status === 'stopping');
   const parts = [`UOE: ${model.name}`];
   if (target) parts.push(expertName(target));
-  if (running) parts.push(`step ${stepsDone}/${run.plannedSteps}`);
+  if (running) parts.push(vscode.l10n.t('step {0}/{1}', stepsDone, run.plannedSteps));
   else if (job) parts.push(job.title);
   return parts.join(' · ');
 }
@@ -17,11 +17,13 @@ export function createStatus(command: string): { update(state: WorkbenchState, s
   const item = vscode.window.createStatusBarItem('uoe.status', vscode.StatusBarAlignment.Right, 50);
   item.name = 'UOE';
   item.command = command;
-  item.tooltip = 'Show the UOE workbench';
+  item.tooltip = vscode.l10n.t('Show the UOE workbench');
   return {
     update(state, stepsDone) {
       const crashed = state.engine.status === 'stopped';
-      item.text = crashed ? '$(error) UOE: engine stopped' : `$(circuit-board) ${statusText(state, stepsDone)}`;
+      const text = crashed ? vscode.l10n.t('UOE: engine stopped') : statusText(state, stepsDone);
+      item.text = `$(${crashed ? 'error' : 'circuit-board'}) ${text}`;
+      item.accessibilityInformation = { label: text };
       item.backgroundColor = crashed ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
       if (state.model || crashed) item.show();
       else item.hide();
