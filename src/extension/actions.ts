@@ -139,6 +139,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
   const problemActions: Readonly<Record<ProblemAction, () => unknown>> = {
     openCheckpoint: () => openCheckpoint(),
     useDemo,
+    memorySetting: () => vscode.commands.executeCommand('workbench.action.openSettings', 'uoe.engine.memory'),
     restartEngine: () => loop.restartEngine(),
     resumeRun: () => resume(store.get().run?.id ?? store.get().interrupted?.id),
     showLog: () => log.show(),

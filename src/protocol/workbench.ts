@@ -29,9 +29,11 @@ export interface DataSetView {
 export interface ProblemView {
   readonly title: string;
   readonly text: string;
+  /** Of a checkpoint that could not be opened: a page of its own where no model is. */
+  readonly kind?: 'architecture' | 'memory' | 'file';
   readonly actions: readonly { readonly id: ProblemAction; readonly label: string }[];
 }
-export const problemActions = ['openCheckpoint', 'useDemo', 'restartEngine', 'resumeRun', 'showLog'] as const;
+export const problemActions = ['openCheckpoint', 'useDemo', 'memorySetting', 'restartEngine', 'resumeRun', 'showLog'] as const;
 export type ProblemAction = (typeof problemActions)[number];
 
 /** Work in progress: every one can be cancelled. */

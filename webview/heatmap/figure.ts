@@ -34,9 +34,9 @@ export interface HeatmapPicture {
 }
 
 const element = (name: string, attributes: Readonly<Record<string, string | number>>, text = '') =>
-  `<${name} ${Object.entries(attributes)
-    .map(([key, value]) => `${key}="${value}"`)
-    .join(' ')}>${text}</${name}>`;
+  `<${name}${Object.entries(attributes)
+    .map(([key, value]) => ` ${key}="${value}"`)
+    .join('')}>${text}</${name}>`;
 
 export function heatmapSvg({ figures, measure, order, target, width, colours, ink }: HeatmapPicture): string {
   const grid = layout({ rows: figures.layers.length, cols: figures.experts, width });

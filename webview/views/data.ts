@@ -6,6 +6,7 @@ import type { DataRole, DataSetView, WorkbenchState } from '../../src/protocol/w
 import { ui } from '../ui';
 import { type Content, card, verdict } from '../ui/parts';
 import type { ViewContext } from './context';
+import { kindWords, unitOf } from './find-words';
 
 const roles: readonly (readonly [role: DataRole, title: string, without: string])[] = [
   ['forget', 'Forget prompts', 'needed: select text in an editor and run “UOE: Unlearn Selection”, or choose a file'],
@@ -16,21 +17,6 @@ const roles: readonly (readonly [role: DataRole, title: string, without: string]
   ['evaluateNear', 'Near questions', 'without them side effects on a near topic can’t be measured'],
   ['evaluateUtility', 'Other questions', 'without them utility can’t be measured'],
 ];
-
-/** What rows of each kind are called. */
-const units: Readonly<Record<string, readonly [one: string, many: string]>> = {
-  text: ['text', 'texts'],
-  'multiple choice': ['question', 'questions'],
-  'prompt and answer': ['prompt with answer', 'prompts with answers'],
-  messages: ['conversation', 'conversations'],
-  input_ids: ['row of input_ids', 'rows of input_ids'],
-};
-
-/** `240 texts`, `180 questions, 20 texts` */
-export const kindWords = (kinds: Readonly<Record<string, number>>): string =>
-  Object.entries(kinds)
-    .map(([kind, rows]) => `${count(rows)} ${(units[kind] ?? [kind, kind])[rows === 1 ? 0 : 1]}`)
-    .join(', ');
 
 const titleOf = (name: string): string => roles.find(([role]) => role === name)?.[1] ?? name;
 const isRunning = ({ run }: WorkbenchState): boolean => run !== null && ['running', 'paused', 'stopping'].includes(run.status);
@@ -46,9 +32,9 @@ function countOf(role: DataRole, { preview, prompts }: WorkbenchState): readonly
   const set = preview?.sets.find((one) => one.name === role);
   if (!set) return ['', ''];
   const kinds = Object.keys(set.kinds);
-  const unit = (kinds.length === 1 && units[kinds[0]]) || ['row', 'rows'];
+  const unit = kinds.length === 1 ? unitOf(kinds[0], set.rows) : set.rows === 1 ? 'row' : 'rows';
   const ticked = role === 'forget' && prompts && prompts.ticked < prompts.total ? `, ${count(prompts.ticked)} ticked` : '';
-  return [count(set.rows), `${unit[set.rows === 1 ? 0 : 1]}${ticked}`];
+  return [count(set.rows), `${unit}${ticked}`];
 }
 
 export function dataCard({ state, send }: ViewContext): TemplateResult {

@@ -1,6 +1,6 @@
 /** Step 2: which expert knows it. */
 import { html, nothing, type TemplateResult } from 'lit';
-import { count, expertName, expertWords, fraction, times } from '../../src/protocol/numbers';
+import { expertWords } from '../../src/protocol/numbers';
 import type { PromptsView } from '../../src/protocol/prompts-view';
 import type { AttributionView, RankingRow } from '../../src/protocol/workbench';
 import { ui } from '../ui';
@@ -8,23 +8,11 @@ import { banner, icon } from '../ui/parts';
 import type { ViewContext } from './context';
 import { dataCard, previewCard } from './data';
 import { evidenceCard } from './evidence';
+import { headlineWords } from './find-words';
 import { heatmapCard } from './heatmap-card';
 import { loading } from './loading';
 import { promptCard } from './prompts';
 import { rankingCard } from './ranking';
-
-/** `the 240 forget prompts`, or how many of them are ticked. */
-export function promptWords({ ticked, total }: PromptsView): string {
-  return ticked === total ? `the ${count(total)} forget prompts` : `the ${count(ticked)} ticked of ${count(total)} forget prompts`;
-}
-
-/** The answer of the step in one or two sentences. */
-export function answer(target: RankingRow, { best, selectable }: AttributionView, prompts: PromptsView): string {
-  const rank = `rank ${count(target.rank)} of ${count(selectable)}`;
-  if (target.rank === 1)
-    return `It gets the largest router score on ${promptWords(prompts)}: affinity ${fraction(target.affinity)}, ${times(target.timesEqual)} an equal share, ${rank}.`;
-  return `Affinity ${fraction(target.affinity)} on ${promptWords(prompts)}, ${rank}. The best expert is ${expertName(best)}; utility falls as the rank grows (paper, Table 5).`;
-}
 
 function headline({ send }: ViewContext, attribution: AttributionView, target: RankingRow, prompts: PromptsView): TemplateResult {
   const { best } = attribution;
@@ -32,7 +20,7 @@ function headline({ send }: ViewContext, attribution: AttributionView, target: R
   return html`<div class="headline">
     <div>
       <h1>${words[0].toUpperCase()}${words.slice(1)} <span class="pill">${icon('target')} target</span></h1>
-      <p>${answer(target, attribution, prompts)}</p>
+      <p>${headlineWords(target, attribution, prompts)}</p>
     </div>
     <div class="actions">
       ${ui.button({ label: 'Choose another…', icon: 'list-selection', onClick: () => send({ type: 'chooseTarget' }) })}

@@ -1,5 +1,5 @@
 /** Step 1: what was opened, what can be edited, which data are ready. */
-import { html, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import { bytes, count, parameters } from '../../src/protocol/numbers';
 import { demoOffer, openedFamilies } from '../../src/protocol/offer';
 import type { ModelView } from '../../src/protocol/workbench';
@@ -8,6 +8,7 @@ import { banner, type Content, card, facts, icon, sentences, verdict } from '../
 import type { ViewContext } from './context';
 import { dataCard, previewCard } from './data';
 import { loading } from './loading';
+import { isProblemPage, problemPage } from './problem-page';
 
 function empty({ state, send }: ViewContext): TemplateResult {
   const { forget } = state.data;
@@ -119,7 +120,10 @@ function selfTest({ state, send }: ViewContext): Content {
 export function modelStep(context: ViewContext): TemplateResult {
   const { state, send } = context;
   const { model, data, job } = state;
-  if (!model) return job ? loading(job.title, job) : empty(context);
+  if (!model) {
+    if (job) return loading(job.title, job);
+    return state.problem && isProblemPage(state) ? problemPage(state.problem, send) : empty(context);
+  }
   const { moeLayers, experts, topK, sharedExperts } = model;
   const shared = sharedExperts > 0 ? `, ${count(sharedExperts)} shared` : '';
   return html`
@@ -137,6 +141,16 @@ export function modelStep(context: ViewContext): TemplateResult {
       </div>
     </div>
     ${model.unsupported.map((text) => banner('warning', 'Limited.', text))}
+    ${
+      model.plan.peakBytes > model.plan.budgetBytes
+        ? banner(
+            'warning',
+            'Not enough memory to read this model.',
+            `Reading needs ${bytes(model.plan.peakBytes)}; ${bytes(model.plan.budgetBytes)} is allowed. Close other programs and allow the engine more.`,
+            ui.button({ label: 'Open setting', onClick: () => send({ type: 'problem', action: 'memorySetting' }) }),
+          )
+        : nothing
+    }
     <div class="columns">
       <div class="main">
         ${card({ title: 'What can be edited', help: 'Every square is a routed expert. Filled squares at the right end are shared experts: they see every token and are never edited. Dense layers have no experts.' }, architecture(model))}

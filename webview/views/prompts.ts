@@ -5,14 +5,7 @@ import type { PromptsView } from '../../src/protocol/prompts-view';
 import { ui } from '../ui';
 import { card } from '../ui/parts';
 import type { ViewContext } from './context';
-
-/** What a run forgets, in one sentence. */
-export function forgottenWords({ ticked, total, sources }: PromptsView): string {
-  const from = sources.length === 1 ? sources[0].name : `${sources.length} sources`;
-  if (ticked === 0) return 'Nothing would be forgotten: tick a prompt.';
-  if (ticked === total) return `A run forgets all ${count(total)} prompts of ${from}.`;
-  return `A run forgets the ${count(ticked)} ticked prompts alone, not the other ${count(total - ticked)} of ${from}.`;
-}
+import { forgottenWords } from './find-words';
 
 export function promptCard({ state, send, promptList, tokenStrip }: ViewContext, prompts: PromptsView): TemplateResult {
   const { target } = state;

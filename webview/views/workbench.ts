@@ -11,6 +11,7 @@ import { interruptedBanner } from './interrupted';
 import { jobList } from './jobs';
 import { modelStep } from './model';
 import { planStep } from './plan';
+import { isProblemPage } from './problem-page';
 import { rail } from './rail';
 import { runStep } from './run';
 
@@ -55,7 +56,7 @@ export function workbench(context: ViewContext): TemplateResult {
   return html`
     ${rail(context)} ${jobList(context)}
     <main class="body">
-      ${state.trusted ? nothing : banner('warning', 'Restricted Mode.', 'UOE does nothing in this workspace until you trust it.')} ${state.problem ? problem(state.problem, send) : nothing} ${interruptedBanner(context)} ${step(context)}
+      ${state.trusted ? nothing : banner('warning', 'Restricted Mode.', 'UOE does nothing in this workspace until you trust it.')} ${state.problem && !isProblemPage(state) ? problem(state.problem, send) : nothing} ${interruptedBanner(context)} ${step(context)}
     </main>
   `;
 }

@@ -15,11 +15,12 @@ import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protoco
 import type { DataRole, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
 import { type Comparison, type ComparisonFigures, createComparison } from './comparison';
-import type { Jobs } from './job';
 import { findInterrupted } from './interrupted';
+import type { Jobs } from './job';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
 import { measuredStep } from './measured-step';
 import { completedPaths } from './neutral';
+import { openingProblem } from './opening-problem';
 import { changedSettings, defaultPreset, ownPreset, type Preset, presetOf, recipeOf, settingsOf, settingsOfRun, settingsRows } from './plan';
 import { answerOf, planViewOf } from './plan-view';
 import { createPreview, doctorView } from './preview';
@@ -145,11 +146,11 @@ export function createLoop(around: Surroundings): Loop {
   const preview = createPreview({ engine, store });
   const prompts: Prompts = createPrompts({ engine, store, figures, onChange: () => schedulePlan() });
 
-  function failed(title: string, fault: Fault, actions: ProblemView['actions'] = []): void {
+  function failed(title: string, fault: Fault, actions: ProblemView['actions'] = [], kind?: ProblemView['kind']): void {
     if (fault.code === 'cancelled') return;
     // The crash has its own problem view, made when the process ended.
     if (state().engine.status === 'stopped') return;
-    set({ problem: { title, text: sentence(fault), actions: [...actions, { id: 'showLog', label: 'Show log' }] } });
+    set({ problem: { title, text: sentence(fault), kind, actions: [...actions, { id: 'showLog', label: 'Show log' }] } });
   }
 
   /** How rows are turned into tokens: the same for attribution, preview and the run. */
@@ -182,10 +183,8 @@ export function createLoop(around: Surroundings): Loop {
     const given = model === null ? Object.fromEntries(Object.entries(sources).filter(([, list]) => list.length > 0)) : {};
     const info = await jobs.run(`Opening ${name}`, (options) => engine.request('openModel', { path }, options));
     if (!info.ok) {
-      return failed('The checkpoint could not be opened', info.fault, [
-        { id: 'openCheckpoint', label: 'Open another…' },
-        { id: 'useDemo', label: 'Use the demo model' },
-      ]);
+      const { title, actions, kind } = openingProblem(info.fault);
+      return failed(title, info.fault, actions, kind);
     }
     if (model !== null && model !== path) await engine.request('closeModel', { path: model });
     model = path;
