@@ -44,7 +44,7 @@ export function scatter(input: Scatter): TemplateResult {
     ${yTicks.map(({ value, y }) => svg`<line class="gridline" x1=${left} x2=${right} y1=${y} y2=${y}></line><text x=${left - 6} y=${y + 4} text-anchor="end">${fraction(value)}</text>`)}
     <text x=${(left + right) / 2} y=${height - 6} text-anchor="middle">forgotten: share of the way from original to chance →</text>
     <text transform="rotate(-90 12 ${middle})" x="12" y=${middle} text-anchor="middle">utility →</text>
-    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${(left + right) / 2} y=${originalY - 5} text-anchor="middle">original ${fraction(original)}</text>`}
+    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${(left + right) / 2} y=${originalY + 14} text-anchor="middle">original ${fraction(original)}</text>`}
     <line class="limit" x1=${chance} x2=${chance} y1=${top} y2=${bottom}></line>
     <text x=${chance - 4} y=${bottom - 6} text-anchor="end">chance</text>
     <path class="front" d=${front}></path>

@@ -16,7 +16,7 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
       : ui.button({ label, name: `${label}: ${title}`, icon: 'play', disabled: isBusy || refusal !== null, onClick: () => send({ type: 'audit', audit: id }) });
   if (!outcome) {
     return html`<section class="score audit" aria-label=${title}>
-      <header><h3>${title}</h3></header>
+      <header><h2>${title}</h2></header>
       <p class="dim">${asks}</p>
       <p>${refusal ?? `Not run yet.${seconds === null ? '' : ` Takes about ${duration(seconds)}, as the run’s own evaluation did.`}`}</p>
       <div class="actions">${run('Run')}</div>
@@ -32,7 +32,7 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
     ],
   };
   return html`<section class="score audit" aria-label=${title}>
-    <header><h3>${title}</h3><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
+    <header><h2>${title}</h2><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
     <p class="dim">${asks}</p>
     ${beforeAfter({ width, before, after, interval, chance, series: 'forget', label })}
     ${verdict(outcome.verdict.kind, outcome.verdict.text)}

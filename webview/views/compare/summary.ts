@@ -26,7 +26,7 @@ function score(context: CompareContext, row: ScoreCard, width: number): Template
     ],
   };
   return html`<section class="score" aria-label=${title}>
-    <header><h3>${title} <small>${better[role]}</small></h3><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
+    <header><h2>${title} <small>${better[role]}</small></h2><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
     <p class="numbers"><span class="dim">${fraction(before)}</span> ${icon('arrow-right')} <b>${fraction(after)}</b><span class="change">${difference(after - before)}</span></p>
     ${beforeAfter({ width, before, after, interval, chance, series: roleSeries[role], label })}
     ${verdict(row.verdict.kind, row.verdict.text)}
@@ -61,7 +61,7 @@ function topics(context: CompareContext): Content {
       help: 'Hollow bar: before. Solid bar: after, with its 95 % interval (Wilson). The dashed line is the accuracy of always giving the topic’s commonest answer; forgotten means at that line, not at zero. Source: evaluation.json of the run folder.',
       right: html`${keys}${saveMenu(save, send, isReadOnly)}`,
     },
-    html`<div class="scroll">${topicBars(Math.max(600, Math.min(1330, innerWidth(width) - 30)), comparison.topics)}</div>`,
+    html`<div class="scroll">${topicBars(Math.max(420, Math.min(1330, innerWidth(width) - 30)), comparison.topics)}</div>`,
   );
 }
 
