@@ -21,6 +21,7 @@ const progressDisplay = (): ProgressDisplay => (process.stderr.isTTY ? barProgre
 const exitCodeOf = ({ code }: Fault): number => (code === 'cancelled' ? cancelledExit : code === 'usage' ? usageExit : failedExit);
 
 async function printShown({ json, text, failure }: Shown, asJson: boolean): Promise<number> {
+  if (text === '' && !asJson) return 0;
   await print(process.stdout, asJson ? `${plainJson(json)}\n` : plainText(text.endsWith('\n') ? text : `${text}\n`));
   if (failure === undefined) return 0;
   await print(process.stderr, plainText(`${failure}\n`));

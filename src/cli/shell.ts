@@ -29,10 +29,12 @@ export function openShell(
   return {
     signal,
     workspace: path.resolve(workspace ?? '.'),
-    request: async (name, params) => unwrap(await session.handle(name, params, { request: name, signal })),
+    request: async (name, params, options = {}) =>
+      unwrap(await session.handle(name, params, { request: options.id ?? name, signal: options.signal ?? signal })),
     listen(event, listener) {
-      const own = (listeners[event] ?? []) as (typeof listener)[];
-      Object.assign(listeners, { [event]: [...own, listener] });
+      const own = () => (listeners[event] ?? []) as (typeof listener)[];
+      Object.assign(listeners, { [event]: [...own(), listener] });
+      return () => Object.assign(listeners, { [event]: own().filter((other) => other !== listener) });
     },
     note: display.note,
     close: () => session.dispose(),

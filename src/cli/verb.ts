@@ -19,10 +19,14 @@ export interface Shell {
   readonly signal: AbortSignal;
   /** Absolute. */
   readonly workspace: string;
-  /** A request to the engine's session; throws FaultError. */
-  request<K extends RequestName>(name: K, params: RequestParams<K>): Promise<RequestAnswer<K>>;
-  /** Hears an event of the session. */
-  listen<E extends keyof EngineEvents>(event: E, listener: (payload: EngineEvents[E]) => void): void;
+  /** A request to the engine's session; throws FaultError. `id` is what its progress carries, its name when left out. */
+  request<K extends RequestName>(
+    name: K,
+    params: RequestParams<K>,
+    options?: { readonly signal?: AbortSignal; readonly id?: string },
+  ): Promise<RequestAnswer<K>>;
+  /** Hears an event of the session; returns what ends the listening. */
+  listen<E extends keyof EngineEvents>(event: E, listener: (payload: EngineEvents[E]) => void): () => void;
   /** One line on stderr. */
   note(text: string): void;
 }

@@ -11,6 +11,7 @@ import { exportVerb } from './verbs/export';
 import { generate } from './verbs/generate';
 import { gradients } from './verbs/gradients';
 import { inspect } from './verbs/inspect';
+import { mcp } from './verbs/mcp';
 import { metrics } from './verbs/metrics';
 import { preview } from './verbs/preview';
 import { report } from './verbs/report';
@@ -36,6 +37,7 @@ export const verbs: readonly Verb[] = [
   apply,
   restore,
   gradients,
+  mcp,
   doctor,
   demo,
 ];
