@@ -2,14 +2,15 @@ import path from 'node:path';
 import { wilson } from '../evaluate/statistics';
 import type { RunFolder } from '../protocol/engine';
 import { bytes, count, difference, duration, expertName, expertWords, fraction, loss, missing, percent } from '../protocol/numbers';
-import type { SetScore, StepRecord } from '../protocol/records';
+import type { EvaluationRecord, SetScore, StepRecord } from '../protocol/records';
 import type { Figure, Point } from '../protocol/report-page';
+import { auditViews } from './audits';
 import { methodName, runSeconds, targetName } from './comparison';
 import { type Block, type Report, reportAsMarkdown } from './report-blocks';
 import { combinedScore, setsOf } from './role-score';
 import type { Cell, Column } from './table';
 import { thinned } from './thinned';
-import { verdictOf } from './verdict';
+import { roleVerdict, verdictOf } from './verdict';
 
 /** One run as Markdown. `folder` is where it lies, for the line that repeats it. */
 export const reportMarkdown = (run: RunFolder, folder: string): string => reportAsMarkdown(reportOf(run, folder));
@@ -30,7 +31,7 @@ export const reportTitle = ({ record }: RunFolder): string =>
 function reportOf(run: RunFolder, folder: string): Report {
   return {
     title: reportTitle(run),
-    blocks: [...summary(run), ...results(run), ...pageBlocks(run, folder)],
+    blocks: [...summary(run), ...results(run), ...audited(run), ...pageBlocks(run, folder)],
   };
 }
 
@@ -108,8 +109,22 @@ function results({ evaluation, record }: RunFolder): Block[] {
       columns: [left('Set'), right('Original'), right('Edited'), right('Change'), right('Blind'), right('Rows'), right('NLL per token')],
       rows,
     },
+    { kind: 'list', items: judgements(evaluation) },
     { kind: 'paragraph', text: meaning.filter(Boolean).join(' ') },
   ];
+}
+
+/** `Utility: Keeps 99.2 % of the original.`, as on the cards of the workbench. */
+const judgements = (evaluation: EvaluationRecord): string[] =>
+  (['forget', 'near', 'utility'] as const).flatMap((role) => {
+    const [before, after] = [setsOf(evaluation, role, 'before'), setsOf(evaluation, role, 'after')];
+    return after.length === 0 ? [] : [`${roleNames[role]}: ${roleVerdict(role, before, after).text}.`];
+  });
+
+/** What each audit that was run says. */
+function audited(run: RunFolder): Block[] {
+  const items = auditViews(run).flatMap(({ title, outcome }) => (outcome ? [`${title}: ${outcome.verdict.text}. ${outcome.text}`] : []));
+  return items.length === 0 ? [] : [heading('Audits'), { kind: 'list', items }];
 }
 
 /** Topics of a set that has more than one. */
