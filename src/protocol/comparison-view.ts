@@ -153,7 +153,7 @@ export interface AnswerRow {
   readonly changed: boolean;
   /** Empty for generated answers. */
   readonly options: readonly AnswerOption[];
-  /** Likeliest index of a word-by-word guess: 1 / options; null for generated answers. */
+  /** 1 / options; null for generated answers. */
   readonly chance: number | null;
 }
 
@@ -165,9 +165,3 @@ export interface AnswersFigures {
 /** A chart or heatmap to save; the host asks where. */
 export const figureForms = ['svg', 'png', 'csv'] as const;
 export type FigureForm = (typeof figureForms)[number];
-
-/** What `uoe report RUN --html` puts into the page, arrays as lists. */
-export interface ReportSettings {
-  readonly title: string;
-  readonly sections: readonly { readonly title: string; readonly rows: readonly (readonly [name: string, value: string])[] }[];
-}

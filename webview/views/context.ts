@@ -4,7 +4,7 @@ import type { StepRecord } from '../../src/protocol/records';
 import type { WebviewMessage } from '../../src/protocol/webview-message';
 import type { HeatmapFigures, WebviewMemory, WorkbenchState } from '../../src/protocol/workbench';
 import type { Theme } from '../heatmap/colour';
-import type { ComparisonDrawing } from './compare/context';
+import type { ComparisonDrawing } from './compare/drawing';
 
 export interface ViewContext {
   readonly state: WorkbenchState;

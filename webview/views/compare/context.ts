@@ -1,19 +1,10 @@
 /** What the parts of step 4 get: in the page from the host, in a report from the file itself. */
-import type { AnswersFigures, RoutingFigures, SetRole } from '../../../src/protocol/comparison-view';
+import type { SetRole } from '../../../src/protocol/comparison-view';
 import type { WebviewMessage } from '../../../src/protocol/webview-message';
 import type { ComparisonView, WebviewMemory } from '../../../src/protocol/workbench';
 import type { Theme } from '../../heatmap/colour';
 import { wide } from '../context';
-import type { RoutingPanels } from './routing-panels';
-
-export interface ComparisonDrawing {
-  readonly routing: RoutingFigures | null;
-  readonly answers: AnswersFigures | null;
-  /** Kept over redraws. */
-  readonly panels: RoutingPanels;
-  /** Cell under the cursor, as an index into the routing figures. */
-  readonly cursor: number | null;
-}
+import type { ComparisonDrawing } from './drawing';
 
 export interface CompareContext extends ComparisonDrawing {
   readonly comparison: ComparisonView;
