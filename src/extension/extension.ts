@@ -3,9 +3,12 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type Fault, sentence } from '../protocol/fault';
+import type { WebviewMessage } from '../protocol/webview-message';
 import type { WorkbenchState } from '../protocol/workbench';
 import { actionsOf } from './actions';
 import type { CommandId } from './command-table';
+import { registerAgentTools } from './agents/language-model-tools';
+import { registerMcpServer } from './agents/mcp-server';
 import { registerCommands } from './commands';
 import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
@@ -109,6 +112,8 @@ export interface ExtensionApi {
   readonly loop: Loop;
   readonly enginePid: () => number | undefined;
   readonly cancelJob: () => void;
+  /** As if the page had asked. */
+  readonly act: (message: WebviewMessage) => void;
   readonly panel: PanelHolder;
 }
 
@@ -194,7 +199,10 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const showStatus = () => status.update(store.get(), figures.get().steps.rows.at(-1)?.step ?? 0);
   const stopStatus = [store.subscribe(showStatus), figures.subscribe(showStatus), keepContexts(store)];
 
+  const agents = { engine, loop, workspace: () => workspaceUri(context).fsPath };
   context.subscriptions.push(
+    ...registerAgentTools(agents),
+    registerMcpServer(context.asAbsolutePath('dist/cli.js'), context.extension.packageJSON.version as string),
     log,
     ...registerCommands(actions, promptActions),
     selection,
@@ -234,5 +242,5 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     exports,
     loop,
   );
-  return { store, figures, loop, enginePid: engine.pid, cancelJob: jobs.cancel, panel };
+  return { store, figures, loop, enginePid: engine.pid, cancelJob: jobs.cancel, act: actions.act, panel };
 }

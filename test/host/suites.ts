@@ -2,3 +2,4 @@
 import './activation.host';
 import './trees.host';
 import './engine.host';
+import './surfaces.host';

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as vscode from 'vscode';
 import { createExpertTree, type ExpertNode } from '../../src/extension/trees/experts';
+import { modelRows } from '../../src/extension/trees/model';
 import { createPromptTree, lineOf, type PromptNode, placeOf } from '../../src/extension/trees/prompts';
 import { createRunTree } from '../../src/extension/trees/runs';
 import { createTargetBadge, expertUri, layerUri } from '../../src/extension/trees/target-badge';
@@ -26,6 +27,8 @@ function figures(): HeatmapFigures {
     retainShare: null,
     rank: ranksOf(affinity),
     rankInLayer,
+    timesEqual: affinity.map((value) => value * 6),
+    normalised: false,
     half: Float32Array.of(2, 2),
     best: Float32Array.of(0.06, 0.12),
   };
@@ -34,7 +37,12 @@ function figures(): HeatmapFigures {
 function trees() {
   const store = createStore<WorkbenchState>(initialState(true));
   const data = createStore<Figures>({ heatmap: null, prompts: null, ticks: null, tokens: null, steps: { run: '', rows: [] } });
-  return { store, data, experts: createExpertTree(store, data, extension().extensionUri), runs: createRunTree(store, 'uoe.showRun') };
+  return {
+    store,
+    data,
+    experts: createExpertTree(store, data, vscode.Uri.joinPath(extension().extensionUri, 'media')),
+    runs: createRunTree(store, 'uoe.showRun'),
+  };
 }
 
 const labels = (tree: ReturnType<typeof trees>['experts'], nodes: readonly ExpertNode[]) =>
@@ -175,7 +183,46 @@ describe('run history', () => {
     store.set({ runs: [row(2, {}), row(1, { status: 'failed', forget: null, utility: null, reason: 'a loss became NaN' })] });
     const items = (runs.getChildren(undefined) as RunRow[]).map((entry) => runs.getTreeItem(entry) as vscode.TreeItem);
     expect(items.map((item) => item.label)).to.deep.equal(['Run 2 · NPO', 'Run 1 · NPO']);
-    expect(items.map((item) => item.description)).to.deep.equal(['forget −0.710  utility −0.004', 'a loss became NaN']);
+    expect(items.map((item) => item.description)).to.deep.equal(['FE −0.710  UT −0.004', 'failed: a loss became NaN']);
     expect(items.map((item) => (item.iconPath as vscode.ThemeIcon).id)).to.deep.equal(['pass', 'error']);
+  });
+});
+
+describe('model view', () => {
+  it('is empty until a checkpoint is open, and then tells what can be edited and what computes', () => {
+    const { store } = trees();
+    expect(modelRows(store.get())).to.deep.equal([]);
+    store.set({
+      model: {
+        name: 'Small',
+        family: 'mixtral',
+        layers: 4,
+        moeLayers: [1, 2, 3],
+        experts: 16,
+        sharedExperts: 1,
+        topK: 2,
+        parameters: { total: 1_262_880, active: 1, perExpert: 1 },
+        bytes: 2_530_000,
+        dtype: 'BF16',
+        tensors: 200,
+        shards: 1,
+        tokenizer: null,
+        plan: { bytesToRead: 1, peakBytes: 400e6, budgetBytes: 8e9 },
+      } as unknown as WorkbenchState['model'],
+      engine: { status: 'ready', backend: { name: 'wasm', threads: 2, why: 'The fastest here.' } },
+    });
+    const shown = modelRows(store.get()).map(({ label, description }) => `${label}: ${description}`);
+    expect(shown).to.deep.equal([
+      'Small: 1.26\u202fM',
+      'Experts: 3 × 16, top-2, 1 shared',
+      'Weights: 2.5\u202fMB · BF16',
+      'Tokenizer: none: works on rows of input_ids',
+      'Engine: ready · wasm',
+      'Threads: 2',
+      'Memory: 400\u202fMB of 8.0\u202fGB',
+    ]);
+    store.set({ engine: { status: 'stopped' } });
+    const engine = modelRows(store.get()).find(({ id }) => id === 'engine');
+    expect(engine).to.deep.include({ icon: 'error', description: 'stopped', command: 'uoe.restartEngine' });
   });
 });
