@@ -33,7 +33,7 @@ export async function measurePrepared(
 ): Promise<Example[]> {
   const last = await sweep(model, batch, from, conditions, undefined, options.taps);
   const targets = targetsOf(batch);
-  const scores = await scoreTargets(model, last.x, targets.rows, targets.ids, conditions, options.wantArgmax);
+  const scores = await scoreTargets(model, last.x, targets.rows, targets.ids, conditions, { argmax: options.wantArgmax });
   const owned: number[][] = batch.sequences.map(() => []);
   targets.sequence.forEach((z, n) => {
     owned[z].push(n);

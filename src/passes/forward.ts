@@ -168,6 +168,13 @@ export async function expertForward(
   return out;
 }
 
+/** Gates at the given slots. */
+export function gatesAt({ gates }: LayerRouting, slots: Int32Array): Float32Array {
+  const own = new Float32Array(slots.length);
+  for (let i = 0; i < slots.length; i++) own[i] = gates[slots[i]];
+  return own;
+}
+
 /** Where expert outputs come from: computed, or (training) kept from earlier. */
 export type ExpertOutputs = (expert: number, rows: Int32Array, compute: (rows: Int32Array) => Promise<Float32Array>) => Promise<Float32Array>;
 
@@ -211,13 +218,7 @@ export async function feedForward(
     if (rows.length === 0) continue;
     const compute = (own: Int32Array) => expertForward(model.weights, feed.expert(e), u, own, d, conditions.overlay, conditions.signal);
     const out = options.outputs ? await options.outputs(e, rows, compute) : await compute(rows);
-    addRows(
-      y,
-      rows,
-      out,
-      d,
-      Float32Array.from(slots, (slot) => routing.gates[slot]),
-    );
+    addRows(y, rows, out, d, gatesAt(routing, slots));
   }
   return { y, routing };
 }

@@ -12,11 +12,17 @@ const sliceBytes = 96 * 2 ** 20;
 /** Rows of activations per product with a slice, so that logits stay below 64 MiB for most slices. */
 const headRows = 1024;
 
+/** Tokens of the vocabulary in one slice. */
+function sliceTokens({ ends }: OpenModel): number {
+  const [vocabulary, d] = ends.head.shape;
+  return Math.max(1, Math.min(vocabulary, Math.floor(sliceBytes / (d * 4)), 2 ** 14));
+}
+
 /** Runs `body` for consecutive slices `[from, to)` of the vocabulary with the slice's weight `[to - from, d]`. */
 async function eachSlice(model: OpenModel, conditions: Conditions, body: (weight: Tensor2D, from: number, to: number) => Promise<void>): Promise<void> {
   const { head } = model.ends;
   const [vocabulary, d] = head.shape;
-  const size = Math.max(1, Math.min(vocabulary, Math.floor(sliceBytes / (d * 4)), 2 ** 14));
+  const size = sliceTokens(model);
   for (let from = 0; from < vocabulary; from += size) {
     const to = Math.min(vocabulary, from + size);
     const ref = size >= vocabulary ? head : { name: head.name, rows: [from, to] as const, shape: [to - from, d] };
@@ -86,22 +92,48 @@ export interface TargetScores {
   readonly logSumExp: Float64Array;
   /** Most probable token at each target's row `[N]`, where asked for. */
   readonly argmax: Int32Array | null;
+  /** Logits `[N, V]`, where asked for and small enough to keep. */
+  readonly logits: Float32Array | null;
 }
 
-/** log p(ids[n]) predicted at rows[n] of the last stream x `[T, d]`. */
+/** Logits that are kept from the forward pass for its gradient. */
+const keptLogitsBytes = 2 ** 25;
+
+/** The distinct rows, in the order they first come, and which of them each target has. */
+function distinct(rows: Int32Array): { readonly rows: Int32Array; readonly of: Int32Array; readonly targets: readonly number[][] } {
+  const index = new Map<number, number>();
+  const targets: number[][] = [];
+  const of = rows.map((row, n) => {
+    const known = index.get(row);
+    if (known !== undefined) {
+      targets[known].push(n);
+      return known;
+    }
+    index.set(row, targets.length);
+    targets.push([n]);
+    return targets.length - 1;
+  });
+  return { rows: Int32Array.from(index.keys()), of, targets };
+}
+
+/** log p(ids[n]) predicted at rows[n] of the last stream x `[T, d]`. Targets at one row (first tokens of a question's options) share its logits. */
 export async function scoreTargets(
   model: OpenModel,
   x: Float32Array,
-  rows: Int32Array,
+  targetRows: Int32Array,
   ids: Int32Array,
   conditions: Conditions,
-  wantArgmax = false,
+  want: { readonly argmax?: boolean; readonly logits?: boolean } = {},
 ): Promise<TargetScores> {
   const d = model.shape.hiddenSize;
+  const { rows, of, targets } = distinct(targetRows);
   const h = await normed(model, x, rows, conditions);
   const all = logSum(rows.length);
-  const picked = new Float64Array(rows.length);
-  const best = wantArgmax ? { value: new Float64Array(rows.length).fill(Number.NEGATIVE_INFINITY), id: new Int32Array(rows.length) } : null;
+  const picked = new Float64Array(ids.length);
+  const best = want.argmax ? { value: new Float64Array(rows.length).fill(Number.NEGATIVE_INFINITY), id: new Int32Array(rows.length) } : null;
+  const [vocabulary] = model.ends.head.shape;
+  const keeps = want.logits && rows.length === ids.length && vocabulary <= sliceTokens(model) && ids.length * vocabulary * 4 <= keptLogitsBytes;
+  const kept = keeps ? new Float32Array(ids.length * vocabulary) : null;
   await eachSlice(model, conditions, (weight, first, last) =>
     eachRows(rows.length, weight, conditions.signal, (from, to) =>
       inScope(() => {
@@ -109,30 +141,32 @@ export async function scoreTargets(
         reduceBlock(logits, all, from);
         const width = last - first;
         const inside: number[] = [];
-        for (let n = from; n < to; n++) if (ids[n] >= first && ids[n] < last) inside.push(n);
+        for (let row = from; row < to; row++) for (const n of targets[row]) if (ids[n] >= first && ids[n] < last) inside.push(n);
         if (inside.length > 0) {
-          const flat = gatherRows(reshape(logits, [(to - from) * width, 1]), rowIndex(inside.map((n) => (n - from) * width + ids[n] - first)));
+          const flat = gatherRows(reshape(logits, [(to - from) * width, 1]), rowIndex(inside.map((n) => (of[n] - from) * width + ids[n] - first)));
           read(flat).forEach((value, i) => {
             picked[inside[i]] = value;
           });
         }
-        if (best) {
-          const values = read(logits);
-          for (let n = from; n < to; n++) {
-            for (let v = 0; v < width; v++) {
-              const value = values[(n - from) * width + v];
-              if (value > best.value[n]) {
-                best.value[n] = value;
-                best.id[n] = first + v;
-              }
+        if (!best && !kept) return;
+        const values = read(logits);
+        kept?.set(values, from * vocabulary);
+        if (!best) return;
+        for (let row = from; row < to; row++) {
+          for (let v = 0; v < width; v++) {
+            const value = values[(row - from) * width + v];
+            if (value > best.value[row]) {
+              best.value[row] = value;
+              best.id[row] = first + v;
             }
           }
         }
       }),
     ),
   );
-  const logSumExp = normaliser(all);
-  return { logp: picked.map((value, n) => value - logSumExp[n]), logSumExp, argmax: best ? best.id : null };
+  const perRow = normaliser(all);
+  const logSumExp = picked.map((_, n) => perRow[of[n]]);
+  return { logp: picked.map((value, n) => value - logSumExp[n]), logSumExp, argmax: best ? of.map((row) => best.id[row]) : null, logits: kept };
 }
 
 /** Gradient of a function of normed rows back through the final norm into the stream: dx `[T, d]` += . */
@@ -167,6 +201,7 @@ export async function pullBackTargets(
   coefficient: Float64Array,
   logSumExp: Float64Array,
   conditions: Conditions,
+  kept: Float32Array | null = null,
 ): Promise<Float32Array> {
   const d = model.shape.hiddenSize;
   const dx = new Float32Array(x.length);
@@ -176,7 +211,9 @@ export async function pullBackTargets(
   await eachSlice(model, conditions, (weight, first, last) =>
     eachRows(rows.length, weight, conditions.signal, (from, to) =>
       inScope(() => {
-        const logits = matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true) as Tensor2D;
+        const logits = kept
+          ? uploadMatrix(kept.subarray(from * (last - first), to * (last - first)), to - from, last - first)
+          : (matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true) as Tensor2D);
         const block = read(
           matMul(
             scaledProbabilities(logits, from, logSumExp, (row) => -coefficient[row]),

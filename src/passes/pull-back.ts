@@ -9,7 +9,7 @@ import { inScope, read, uploadMatrix } from '../tensor/host';
 import { add, grads, mul, slice, sum, type Tensor, type Tensor2D } from '../tensor/tf';
 import { addInto, addRows, blockRows, cutSpans, eachBlock, takeRows } from './blocks';
 import { breathe } from './breath';
-import { blockForward, chosenScores, type ExpertOutputs, expertForward, type LayerRouting, onSpan, tokensByExpert } from './forward';
+import { blockForward, chosenScores, type ExpertOutputs, expertForward, gatesAt, type LayerRouting, onSpan, tokensByExpert } from './forward';
 import type { Conditions, OpenModel } from './model';
 import type { PackedBatch } from './packing';
 
@@ -181,11 +181,7 @@ async function pullBackExpert(
       const slots = list.slots.subarray(from, from + size);
       const results = inScope(() => {
         const inputs = uploadMatrix(takeRows(routing.u, rows, d), rows.length, d);
-        const gates = uploadMatrix(
-          Float32Array.from(slots, (slot) => routing.gates[slot]),
-          rows.length,
-          1,
-        );
+        const gates = uploadMatrix(gatesAt(routing, slots), rows.length, 1);
         const dOut = uploadMatrix(takeRows(dy, rows, d), rows.length, d);
         const output = (x: Tensor2D, gate: Tensor, trainedUnits: readonly Tensor[]) => mul(block.run({ ...lease.w, ...own.weights(trainedUnits) }, x), gate);
         return du

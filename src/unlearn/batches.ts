@@ -30,15 +30,19 @@ export function batchAt(stream: Stream, step: number): number[] {
   const { rows, batchSize } = stream;
   if (rows === 0) return [];
   if (batchSize === 'all') return Array.from({ length: rows }, (_, i) => i);
-  const batch: number[] = [];
-  let position = (step - 1) * batchSize;
-  while (batch.length < batchSize) {
-    const start = position % rows;
-    const taken = passOrder(stream, Math.floor(position / rows)).slice(start, start + batchSize - batch.length);
-    batch.push(...taken);
+  return rowsBetween(stream, (step - 1) * batchSize, step * batchSize);
+}
+
+/** Rows at the positions `from` up to `to` of a stream that goes on pass after pass. */
+export function rowsBetween(stream: Stream, from: number, to: number): number[] {
+  const between: number[] = [];
+  for (let position = from; position < to && stream.rows > 0; ) {
+    const start = position % stream.rows;
+    const taken = passOrder(stream, Math.floor(position / stream.rows)).slice(start, start + to - position);
+    for (const row of taken) between.push(row);
     position += taken.length;
   }
-  return batch;
+  return between;
 }
 
 /** Cuts a batch into at most `accumulate` runs of rows whose lengths differ by at most one; none is empty. */

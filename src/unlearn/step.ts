@@ -176,7 +176,7 @@ async function microStep(
   const dLast = new Float32Array(last === model.shape.layers - 1 ? x.length : 0);
   if (loss || nll) {
     const all = targetsOf(batch);
-    const scores = await scoreTargets(model, x, all.rows, all.ids, conditions);
+    const scores = await scoreTargets(model, x, all.rows, all.ids, conditions, { logits: true });
     const perSequence = (from: number, to: number): SequenceBatch => {
       const logp = new Float64Array(to - from);
       const count = new Int32Array(to - from);
@@ -201,7 +201,7 @@ async function microStep(
       if (parts.includes('retain')) coefficients.set(own.dLogp, split);
     }
     const perTarget = Float64Array.from(all.sequence, (z) => coefficients[z]);
-    addInto(dLast, await pullBackTargets(model, x, all.rows, all.ids, perTarget, scores.logSumExp, conditions));
+    addInto(dLast, await pullBackTargets(model, x, all.rows, all.ids, perTarget, scores.logSumExp, conditions, scores.logits));
   }
   if (recipe.retainLoss.kind === 'kl' && recipe.retainLoss.weight > 0 && set.original.last && retainRows.length > 0) {
     const kl = await klDivergence(model, x, takeRows(set.original.last, storeRow, d), retainRows, recipe.retainLoss.weight / totals.retain.all, conditions);

@@ -11,7 +11,7 @@ import type { ExpertId, Target } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
 import { type TensorRef, unitName } from '../protocol/tensors';
 import type { Overlay } from '../weights/store';
-import { batchAt, type Stream } from './batches';
+import { rowsBetween, type Stream } from './batches';
 
 /** Everything fixed before the first step. Row r of the streams is row r of `batch`. */
 export interface TrainingSet {
@@ -85,9 +85,9 @@ export interface StepRange {
 /** Rows that some step of the range reads, ascending. */
 function usedRows(stream: Stream, { from, to }: StepRange, all: boolean): number[] {
   if (all || stream.batchSize === 'all') return Array.from({ length: stream.rows }, (_, row) => row);
-  const used = new Set<number>();
-  for (let step = from; step <= to && used.size < stream.rows; step++) for (const row of batchAt(stream, step)) used.add(row);
-  return [...used].sort((a, b) => a - b);
+  // Twice as many positions as rows hold a whole pass.
+  const most = Math.min(to * stream.batchSize, (from - 1) * stream.batchSize + 2 * stream.rows);
+  return [...new Set(rowsBetween(stream, (from - 1) * stream.batchSize, most))].sort((a, b) => a - b);
 }
 
 /** Rows of each set that these steps of the recipe read; all forget rows where RMU's c is measured on them. */

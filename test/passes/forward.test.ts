@@ -32,7 +32,7 @@ for (const backend of backends) {
           const rows = Int32Array.from({ length: batch.tokens }, (_, row) => row);
           const logits = await logitsAt(model, last.x, rows, asStored);
           const next = batch.ids.map((_, row) => batch.ids[Math.min(row + 1, batch.tokens - 1)]);
-          const scores = await scoreTargets(model, last.x, rows, Int32Array.from(next), asStored, true);
+          const scores = await scoreTargets(model, last.x, rows, Int32Array.from(next), asStored, { argmax: true });
           let compared = 0;
           const compare = (key: string, values: ArrayLike<number>, tolerance: number) => {
             const array = golden.arrays.get(key);

@@ -86,7 +86,7 @@ for (const backend of backends) {
         });
 
         it('log-probabilities, normalisers, most probable tokens, logits', async () => {
-          const { logp, logSumExp, argmax } = await scoreTargets(model, x, rows, ids, asStored, true);
+          const { logp, logSumExp, argmax } = await scoreTargets(model, x, rows, ids, asStored, { argmax: true });
           const logits = await logitsAt(model, x, rows, asStored);
           expect(logits.length).to.equal(rows.length * vocabulary);
           rows.forEach((row, n) => {
