@@ -8,9 +8,9 @@ import { readHistory, runsFolder } from '../../experiment/history';
 import { diskReader } from '../../experiment/run-reader';
 import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
-import type { ModelInfo } from '../../protocol/engine';
+import type { ModelInfo, RunOutcome } from '../../protocol/engine';
 import { type Fault, fail, ok, type Result, sentence } from '../../protocol/fault';
-import type { Recipe } from '../../protocol/recipe';
+import { type Recipe, resolveRecipe } from '../../protocol/recipe';
 import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protocol/records';
 import type { DataRole, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
@@ -81,6 +81,10 @@ export interface Loop {
   resetSettings(): void;
   choosePreset(id: string): void;
   start(resume?: string): Promise<void>;
+  /** For agents: a run of this recipe, or the rest of an old one; it is shown as any other. */
+  startRecipe(recipe: Recipe | null, resume?: string): Promise<Result<RunOutcome>>;
+  /** Cancels the run that is under way; it can be resumed. */
+  cancelRun(): void;
   /** The plan again, with the settings of the run that is shown and a change of them. */
   newPlan(patch?: Partial<PlanSettings>): void;
   /** Looks for a run that was cut off; `elsewhere` when another process is at a run of this workspace. */
@@ -138,6 +142,7 @@ export function createLoop(around: Surroundings): Loop {
   let catalogue: Catalogue | null = null;
   let planned = 0;
   let current: Beginning | null = null;
+  let stopRequest: (() => void) | undefined;
   let startedAt = 0;
 
   const comparison = createComparison(around);
@@ -308,18 +313,36 @@ export function createLoop(around: Surroundings): Loop {
     if (isActive(state().run)) return;
     const begun = await beginning(resume, again);
     if (!begun.ok) return failed('The run can not start', begun.fault);
+    await carryOut(begun.value, resume);
+  }
+
+  /** The same for a recipe that was not made on the page. */
+  async function startRecipe(recipe: Recipe | null, resume?: string): Promise<Result<RunOutcome>> {
+    if (isActive(state().run)) return fail('conflict', 'A run is going on in this window.', 'Wait for its end, or stop it first.');
+    if (recipe === null) {
+      const begun = await beginning(resume, undefined);
+      return begun.ok ? carryOut(begun.value, resume) : begun;
+    }
+    const resolved = resolveRecipe(recipe);
+    if (!resolved.ok) return resolved;
+    return carryOut({ recipe, settings: settingsRows(recipe, []), plan: settingsOfRun(recipe), steps: [], checks: [] }, undefined);
+  }
+
+  async function carryOut(begun: Beginning, resume: string | undefined): Promise<Result<RunOutcome>> {
     // A window that has just opened has no model yet.
-    if (model === null) await openModel(begun.value.recipe.model, path.basename(begun.value.recipe.model));
-    current = begun.value;
-    const { recipe } = begun.value;
+    if (model === null) await openModel(begun.recipe.model, path.basename(begun.recipe.model));
+    current = begun;
+    const { recipe } = begun;
     startedAt = Date.now();
     set({ problem: null, comparison: null, exported: null, run: null, interrupted: null });
     figures.set({ steps: { run: '', rows: [] } });
+    const stop = new AbortController();
+    stopRequest = () => stop.abort();
     const result = await jobs.run('Unlearning', ({ signal, onProgress }) =>
       engine.request(
         'startRun',
         { recipe, folder: around.workspace(), workspace: around.workspace(), ...(resume === undefined ? {} : { resume }) },
-        { signal, onProgress },
+        { signal: AbortSignal.any([signal, stop.signal]), onProgress },
       ),
     );
     // A request would start a new engine and hide that this one ended.
@@ -329,13 +352,15 @@ export function createLoop(around: Surroundings): Loop {
     if (!result.ok) {
       const status = result.fault.code === 'cancelled' ? 'cancelled' : crashed ? 'interrupted' : 'failed';
       if (run) set({ run: { ...run, status, reason: sentence(result.fault), resumable: status !== 'failed', savedStep: await stepSaved(run.id) } });
-      return failed('The run ended', result.fault);
+      failed('The run ended', result.fault);
+      return result;
     }
     const { record, evaluation } = result.value;
     if (run) set({ run: endedRun(run, record, recipe) });
-    if (record.status === 'cancelled') return;
+    if (record.status === 'cancelled') return result;
     await showRun(record.id);
     if (evaluation) around.inform(`Run ${record.number}: ${state().comparison?.headline ?? record.status}.`, record.id);
+    return result;
   }
 
   async function steer(action: 'pause' | 'continue' | 'keep' | 'discard'): Promise<void> {
@@ -463,6 +488,8 @@ export function createLoop(around: Surroundings): Loop {
       schedulePlan();
     },
     start,
+    startRecipe,
+    cancelRun: () => stopRequest?.(),
     newPlan(patch = {}) {
       if (isActive(state().run)) return;
       settings = state().run?.plan ?? settings;

@@ -1,0 +1,77 @@
+/** UOE's tools for chat agents in VS Code: the same as the MCP server's, on the engine of this window. Starting a run asks first. */
+import * as vscode from 'vscode';
+import type { AgentHost, AgentTool } from '../../engine/agent/tool';
+import { agentTools } from '../../engine/agent/tools';
+import { FaultError, faultOf, sentence, unwrap } from '../../protocol/fault';
+import type { EngineClient } from '../engine/client';
+import type { Loop } from '../workbench/loop';
+import { isOffered, toolName } from './offered';
+
+export interface AgentParts {
+  readonly engine: EngineClient;
+  readonly loop: Pick<Loop, 'memento' | 'startRecipe' | 'cancelRun'>;
+  readonly workspace: () => string;
+}
+
+/** A person confirms each run in VS Code's own dialog; exports have no tool here. */
+const grants: AgentHost['grants'] = {
+  runs: true,
+  exports: [],
+  how: { runs: '', exports: () => vscode.l10n.t('export it in the workbench') },
+};
+
+function hostOf({ engine, loop, workspace }: AgentParts, token: vscode.CancellationToken): AgentHost {
+  const abort = new AbortController();
+  if (token.isCancellationRequested) abort.abort();
+  token.onCancellationRequested(() => abort.abort());
+  return {
+    workspace: workspace(),
+    grants,
+    openModel: loop.memento().model,
+    request: async (name, params) => unwrap(await engine.request(name, params, { signal: abort.signal })),
+    async startRun(recipe, resume) {
+      const cancel = () => loop.cancelRun();
+      abort.signal.addEventListener('abort', cancel);
+      try {
+        return unwrap(await loop.startRecipe(recipe, resume));
+      } finally {
+        abort.signal.removeEventListener('abort', cancel);
+      }
+    },
+  };
+}
+
+/** What a person is asked before a run. */
+function confirmation(input: unknown): vscode.LanguageModelToolConfirmationMessages {
+  const { resume, forget, method, preset, steps } = (input ?? {}) as Record<string, unknown>;
+  const title = vscode.l10n.t('Start an unlearning run?');
+  if (resume !== undefined) return { title, message: vscode.l10n.t('Goes on with run {0}.', String(resume)) };
+  const how = [method, preset, steps === undefined ? undefined : vscode.l10n.t('{0} steps', String(steps))].filter((part) => part !== undefined).join(', ');
+  const message = vscode.l10n.t(
+    'Trains one expert to forget {0} ({1}). It writes into .uoe/runs only; the checkpoint is not changed.',
+    String(forget),
+    how || '–',
+  );
+  return { title, message };
+}
+
+function registered(tool: AgentTool, parts: AgentParts): vscode.Disposable {
+  return vscode.lm.registerTool<object>(toolName(tool), {
+    prepareInvocation: ({ input }) => ({
+      invocationMessage: tool.title,
+      ...(tool.readOnly ? {} : { confirmationMessages: confirmation(input) }),
+    }),
+    async invoke({ input }, token) {
+      try {
+        if (!vscode.workspace.isTrusted)
+          throw new FaultError({ code: 'usage', message: vscode.l10n.t('UOE does nothing in this workspace until you trust it.') });
+        const answer = await tool.call(input, hostOf(parts, token));
+        return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(JSON.stringify(answer))]);
+      } catch (error) {
+        throw new Error(sentence(faultOf(error)));
+      }
+    },
+  });
+}
+
+export const registerAgentTools = (parts: AgentParts): readonly vscode.Disposable[] => agentTools.filter(isOffered).map((tool) => registered(tool, parts));
