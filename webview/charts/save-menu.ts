@@ -10,7 +10,7 @@ export interface SavedFigure {
   readonly name: string;
   /** The figure's numbers in full precision, a row of titles first. */
   readonly rows: () => readonly CsvRow[];
-  /** The figure as SVG; left out, the first chart in the card that the menu stands in. */
+  /** The figure as SVG; left out, the first chart in the figure or card that the menu stands in. */
   readonly svg?: () => string;
 }
 
@@ -35,7 +35,7 @@ export function saveMenu(figure: SavedFigure, send: (message: WebviewMessage) =>
   const save = async (event: Event, form: FigureForm) => {
     const button = event.currentTarget as HTMLElement;
     const menu = button.closest('details');
-    const text = await content(figure, form, button.closest('.card, .score'));
+    const text = await content(figure, form, button.closest('figure, .score, .card'));
     if (text !== null) send({ type: 'saveFigure', name: fileName(figure.name), form, content: text });
     if (menu) menu.open = false;
     menu?.querySelector('summary')?.focus();

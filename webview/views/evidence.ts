@@ -4,6 +4,7 @@ import { count, duration } from '../../src/protocol/numbers';
 import type { ConcentrationView } from '../../src/protocol/prompts-view';
 import type { AttributionView } from '../../src/protocol/workbench';
 import { concentrationChart } from '../charts/concentration';
+import { saveMenu } from '../charts/save-menu';
 import { type Content, card, facts, verdict } from '../ui/parts';
 import type { ViewContext } from './context';
 import { wide } from './context';
@@ -52,9 +53,15 @@ function stabilityPart({ stability }: AttributionView): TemplateResult {
   </div>`;
 }
 
-export function evidenceCard({ state, width }: ViewContext, attribution: AttributionView): TemplateResult {
-  const { tokens, seconds } = attribution;
-  const chart: Content = attribution.concentration ? concentration(attribution.concentration, width >= wide ? 376 : Math.min(420, width - 62)) : nothing;
+/** Cumulative share of routed slots, experts by falling use. */
+const concentrationRows = ({ forget, retain }: ConcentrationView) => [
+  ['experts', 'forget', 'retain'],
+  ...forget.map((share, at) => [at, share, retain?.[at] ?? null]),
+];
+
+export function evidenceCard({ state, width, send }: ViewContext, attribution: AttributionView): TemplateResult {
+  const { tokens, seconds, concentration: curve } = attribution;
+  const chart: Content = curve ? concentration(curve, width >= wide ? 376 : Math.min(420, width - 62)) : nothing;
   const pairs: readonly (readonly [string, string])[] = [
     ['Tokens read', count(tokens)],
     ['Paper uses', count(paperTokens)],
@@ -67,6 +74,7 @@ export function evidenceCard({ state, width }: ViewContext, attribution: Attribu
     {
       title: 'Is this a safe choice?',
       className: 'evidence-card',
+      right: curve ? saveMenu({ name: 'Concentration', rows: () => concentrationRows(curve) }, send) : nothing,
       help: 'Concentrated use means that few experts carry the topic. Overlap compares the six best experts found from two random halves of the prompts, ten times: if it is low, add prompts before you trust the target.',
     },
     html`<div class="evidence">${chart}${stabilityPart(attribution)}</div>`,

@@ -6,6 +6,7 @@ import { forgetSeries, type RunSeries, retainSeries } from '../../src/protocol/r
 import type { RunView } from '../../src/protocol/workbench';
 import { lineChart } from '../charts/line-chart';
 import { doubledDomain, type Series } from '../charts/line-layout';
+import { type SavedFigure, saveMenu } from '../charts/save-menu';
 import { type ViewContext, wide } from './context';
 
 interface ChartSeries {
@@ -119,7 +120,25 @@ function chartsOf(run: RunView, steps: readonly StepRecord[]): readonly Chart[] 
 
 const lastOf = (points: Series['points']): number | null => points.findLast(([, value]) => Number.isFinite(value))?.[1] ?? null;
 
-function figure({ title, note, base, fixed, series, limits, format, axis }: Chart, { width }: ViewContext, run: RunView, mark: string | null): TemplateResult {
+/** A row a step, a column a series. */
+function saved(title: string, series: Chart['series'], run: RunView): SavedFigure {
+  const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
+  const columns = series.map(({ points }) => new Map(points.map(([step, value]) => [step, value] as const)));
+  return {
+    name: `Run ${run.number} ${title}`,
+    rows: () => [
+      ['step', ...series.map(({ name, label }) => label ?? name)],
+      ...steps.map((step) => [step, ...columns.map((values) => values.get(step) ?? null)]),
+    ],
+  };
+}
+
+function figure(
+  { title, note, base, fixed, series, limits, format, axis }: Chart,
+  { width, send }: ViewContext,
+  run: RunView,
+  mark: string | null,
+): TemplateResult {
   const values = series.flatMap(({ points }) => points.map(([, value]) => value));
   const shown = series.map(({ label, points }) => ({ label, text: format(lastOf(points)) }));
   const step = Math.max(0, ...series.flatMap(({ points }) => points.at(-1)?.[0] ?? []));
@@ -127,7 +146,7 @@ function figure({ title, note, base, fixed, series, limits, format, axis }: Char
   return html`<figure>
     <figcaption>
       <span>${title} <small>${note}</small></span>
-      <span class="values">${shown.map(({ label, text }) => html`${label ? html`<small>${label}</small>` : nothing}<b>${text}</b>`)}</span>
+      <span class="values">${shown.map(({ label, text }) => html`${label ? html`<small>${label}</small>` : nothing}<b>${text}</b>`)}${saveMenu(saved(title, series, run), send)}</span>
     </figcaption>
     ${lineChart({
       width: chartWidth(width),
