@@ -102,6 +102,8 @@ export interface AttributionResult {
   /** Per sequence affinity `[Z, layers, E]` and slots `[Z, layers, E]`, so that ticking a prompt re-aggregates without a pass. */
   readonly affinity: Float32Array;
   readonly slots: Float32Array;
+  /** The same as `affinity` with each token's scores made to add up to one, where they don't (sigmoid routers): for display beside an equal share. */
+  readonly relative: Float32Array | null;
   /** `source` is the index into the request's prompts. */
   readonly sequences: readonly { readonly id: string; readonly source: number; readonly line: number; readonly text: string; readonly tokens: number }[];
   readonly seconds: number;

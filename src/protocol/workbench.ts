@@ -100,6 +100,10 @@ export interface HeatmapFigures {
   /** Rank over all layers and in the layer, from 1. */
   readonly rank: Float32Array;
   readonly rankInLayer: Float32Array;
+  /** Affinity over an equal share, 1 / experts; of a sigmoid router, whose scores don't add up to one, of g normalised per token. */
+  readonly timesEqual: Float32Array;
+  /** `timesEqual` is of g normalised per token. */
+  readonly normalised: boolean;
   /** `[layers]`: experts that carry half of the layer's routed slots. */
   readonly half: Float32Array;
   /** `[layers]`: the layer's best affinity. */

@@ -74,6 +74,28 @@ describe('session', () => {
     });
   });
 
+  it('scores of a sigmoid router are made to add up to one for display, and those of a softmax are left', async () => {
+    const softmax = goldenFiles(folder);
+    expect((await ask('attribute', { model: folder, prompts: file(softmax.forget) })).relative).to.equal(null);
+    const sigmoid = path.resolve('test', 'fixtures', 'golden', 'deepseek_v3');
+    const files = goldenFiles(sigmoid);
+    const { relative, record } = await ask('attribute', { model: sigmoid, prompts: file(files.forget) });
+    const { num_experts: E, input } = files.golden.scalars;
+    const width = record.layers.length * E;
+    const length = input.forget[1].ids.length;
+    record.layers.forEach(({ layer }, l) => {
+      const scores = files.golden.arrays.get(`forget.1.layer.${layer}.probs`)?.values ?? [];
+      const chosen = files.golden.arrays.get(`forget.1.layer.${layer}.topk_index`)?.values ?? [];
+      const expected = new Float64Array(E);
+      for (let token = 0; token < length; token++) {
+        const own = Array.from({ length: E }, (_, e) => scores[token * E + e]);
+        const sum = own.reduce((all, score) => all + score, 0);
+        for (let slot = 0; slot < record.topK; slot++) expected[chosen[token * record.topK + slot]] += own[chosen[token * record.topK + slot]] / sum / length;
+      }
+      expect(maxDifference(relative?.subarray(width + l * E, width + (l + 1) * E) ?? [], expected)).to.be.at.most(1e-5);
+    });
+  });
+
   it('token gates are those of the routing, largest first', async () => {
     const files = goldenFiles(folder);
     const { golden } = files;

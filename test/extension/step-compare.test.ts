@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { answerRow, answersText } from '../../src/experiment/answer-rows';
+import { routingFigures } from '../../src/experiment/routing-comparison';
 import { createComparison } from '../../src/extension/workbench/comparison';
 import { initialState } from '../../src/extension/workbench/initial';
 import { createJobs } from '../../src/extension/workbench/job';
-import { routingFigures } from '../../src/experiment/routing-comparison';
 import { createStore } from '../../src/extension/workbench/store';
 import type { AttributionResult } from '../../src/protocol/engine';
 import { fail, ok } from '../../src/protocol/fault';
@@ -20,6 +20,7 @@ function attribution(shares: readonly (readonly number[])[], slots: readonly num
     record: { family: 'f', sequences: 2, tokens: 10, topK: 1, layers, ranking: [target], target, stability: null },
     affinity: new Float32Array(12),
     slots: Float32Array.from(slots),
+    relative: null,
     sequences: [],
     seconds: 1,
   };

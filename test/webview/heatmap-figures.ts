@@ -14,6 +14,8 @@ export function heatmapFigures(retainShare: Float32Array | null = null): Heatmap
     retainShare,
     rank: ranksOf(affinity),
     rankInLayer: Float32Array.of(...ranksOf(affinity.subarray(0, 4)), ...ranksOf(affinity.subarray(4))),
+    timesEqual: affinity.map((value) => value * 4),
+    normalised: false,
     half: Float32Array.of(1, 2),
     best: Float32Array.of(0.5, 0.4),
   };

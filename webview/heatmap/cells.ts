@@ -37,7 +37,7 @@ export function cellState(figures: HeatmapFigures, measure: Measure, index: numb
     return few ? { kind: 'rare' } : value(Math.log2((share + tiny) / (retain + tiny)));
   }
   if (figures.slots[index] === 0) return { kind: 'never' };
-  return value(Math.log2((measure === 'affinity' ? figures.affinity[index] : share) * figures.experts));
+  return value(Math.log2(measure === 'affinity' ? figures.timesEqual[index] : share * figures.experts));
 }
 
 /** Expert shown in each column of each row: `[layers, experts]`. */
@@ -82,7 +82,7 @@ export function cellWords(figures: HeatmapFigures, index: number, isTarget: bool
   }
   if (figures.slots[index] === 0) return `${start} Never routed on these prompts. ${end}`;
   const affinity = figures.affinity[index];
-  return `${start} Affinity ${fraction(affinity)}, ${times(affinity * figures.experts)} an equal share, token share ${percent(figures.share[index])}, rank ${figures.rankInLayer[index]} of ${figures.experts} in the layer. ${end}`;
+  return `${start} Affinity ${fraction(affinity)}, ${times(figures.timesEqual[index])} an equal share, token share ${percent(figures.share[index])}, rank ${figures.rankInLayer[index]} of ${figures.experts} in the layer. ${end}`;
 }
 
 /** The readout under the heatmap: name and value of each figure of a cell. */
@@ -92,7 +92,7 @@ export function readout(figures: HeatmapFigures, index: number, measure: Measure
   const retain = figures.retainShare ? figures.retainShare[index] : null;
   return [
     ['affinity', fraction(affinity)],
-    ['× equal', times(affinity * figures.experts)],
+    ['× equal', times(figures.timesEqual[index])],
     ['share', percent(share)],
     ['retain', percent(retain)],
     measure === 'difference' ? ['forget ÷ retain', times(ratioOf(figures, index))] : ['slots', count(figures.slots[index])],

@@ -12,7 +12,7 @@ export function heatmapRows(figures: HeatmapFigures): readonly (readonly (string
     figures.layers[Math.floor(index / figures.experts)],
     index % figures.experts,
     affinity,
-    affinity * figures.experts,
+    figures.timesEqual[index],
     figures.share[index],
     figures.retainShare ? figures.retainShare[index] : null,
     figures.slots[index],

@@ -17,14 +17,19 @@ const measures: readonly { readonly value: Measure; readonly label: string; read
   { value: 'difference', label: 'Forget ÷ retain', tip: 'Token share on forget prompts over token share on the retain set' },
 ];
 
-function legend(theme: Theme, measure: Measure, experts: number, { never, rare, beyond }: ViewContext['heatmapCounts']): TemplateResult {
+function legend(
+  theme: Theme,
+  measure: Measure,
+  { experts, normalised }: HeatmapFigures,
+  { never, rare, beyond }: ViewContext['heatmapCounts'],
+): TemplateResult {
   const colours = ramp(theme, rampKind(measure));
   return html`<div class="legend">
     <div class="ramp" role="img" aria-label="Colour scale from 1/16 to 16 times">
       <svg width="220" height="10">${colours.map((colour, index) => svg`<rect x=${(index * 220) / colours.length} width=${220 / colours.length + 0.5} height="10" fill=${colour}></rect>`)}</svg>
       <div class="ticks">${['1/16×', '1/4×', '1×', '4×', '16×'].map((text) => html`<span>${text}</span>`)}</div>
     </div>
-    <span>${measure === 'difference' ? 'forget ÷ retain' : `against an equal share (1/${experts})`}</span>
+    <span>${measure === 'difference' ? 'forget ÷ retain' : `against an equal share (1/${experts})${normalised && measure === 'affinity' ? ', g normalised per token' : ''}`}</span>
     ${measure === 'difference' ? html`<span class="key"><b class="swatch rare"></b>too rare to compare ${rare}</span>` : html`<span class="key"><b class="swatch never"></b>never routed ${never}</span>`}
     <span class="key"><b class="swatch target"></b>target</span>
     <span class="key">${beyond} beyond the scale</span>
@@ -133,7 +138,7 @@ export function heatmapCard(context: ViewContext, isOutOfDate: boolean): Templat
     </div>`,
     html`<div class="scroll heatmap-scroll ${isOutOfDate ? 'out-of-date' : ''}">${heatmap}</div>`,
     readoutLine(context),
-    legend(theme, memory.measure, figures.experts, heatmapCounts),
+    legend(theme, memory.measure, figures, heatmapCounts),
     memory.asTable ? html`${guard([figures, memory.measure, memory.order], () => table(figures, memory.measure, memory.order))}` : nothing,
   );
 }

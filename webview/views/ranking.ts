@@ -53,7 +53,7 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
     ui.table({
       label: 'Ten best experts',
       columns: [
-        number('Rank', '34px'),
+        number('Rank', '40px'),
         { title: 'Expert', width: '1fr' },
         number('Affinity', '54px'),
         number('× equal', '56px'),

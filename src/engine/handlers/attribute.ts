@@ -47,7 +47,7 @@ async function attributed(
   const all = [...sequences, ...(against?.made.sequences ?? [])];
   call.progress('Reading prompts', 0, opened.model.shape.layers, 'layers');
   await backendReady(session, opened);
-  const record = await routingOf(opened.model, all, conditions, session.settings.memory, (done, total) =>
+  const { record, relative } = await routingOf(opened.model, all, conditions, session.settings.memory, (done, total) =>
     call.progress('Reading prompts', done, total, 'layers'),
   );
   const own = part(record, 0, sequences.length);
@@ -55,6 +55,7 @@ async function attributed(
     key,
     record: attributionRecord(opened.model.family, own, seed, against ? part(record, sequences.length, all.length) : undefined),
     affinity: Float32Array.from(own.affinity),
+    relative: relative && Float32Array.from(relative.subarray(0, own.affinity.length)),
     slots: Float32Array.from(own.slots),
     sequences: prompts.made.rows.map((row, z) => ({
       id: row.id,

@@ -20,9 +20,11 @@ async function targetOf({ recipe, forget, esft }: OpenedRecipe, { model }: Opene
   const best = needsAttribution(recipe.target)
     ? attributionRecord(
         model.family,
-        await routingOf(model, forget.sequences, { ...asStored, signal: call.signal }, recipe.memory, (done, total) =>
-          call.progress('Finding the expert', done, total, 'layers'),
-        ),
+        (
+          await routingOf(model, forget.sequences, { ...asStored, signal: call.signal }, recipe.memory, (done, total) =>
+            call.progress('Finding the expert', done, total, 'layers'),
+          )
+        ).record,
         recipe.seed,
       ).target
     : null;

@@ -58,7 +58,7 @@ function promptsOf(source: Source, readSources: readonly Source[], list: PromptL
 function sourceItem(source: Source, at: number, prompts: readonly number[], ticks: PromptTicks | null): vscode.TreeItem {
   const { name, kind } = source.view;
   const ticked = prompts.filter((prompt) => ticks?.ticked[prompt] === 1).length;
-  const item = new vscode.TreeItem(name, prompts.length > 0 ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None);
+  const item = new vscode.TreeItem(path.basename(name), prompts.length > 0 ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None);
   item.id = `source-${at}-${name}`;
   const some =
     ticked < prompts.length ? vscode.l10n.t('{0} of {1} prompts', count(ticked), count(prompts.length)) : vscode.l10n.t('{0} prompts', count(prompts.length));

@@ -24,7 +24,14 @@ export function ranksOf(values: ArrayLike<number>): Float32Array {
   return ranks;
 }
 
-export function figuresOf(key: string, { layers, experts, topK }: RoutingRecord, whole: Aggregate, retainShare: Float32Array | null): HeatmapFigures {
+/** `relative` `[layers, E]`: affinity for display beside an equal share, where that is another than `whole.affinity`. */
+export function figuresOf(
+  key: string,
+  { layers, experts, topK }: RoutingRecord,
+  whole: Aggregate,
+  retainShare: Float32Array | null,
+  relative: Float64Array | null = null,
+): HeatmapFigures {
   const rows = layers.map((_, row) => whole.affinity.subarray(row * experts, (row + 1) * experts));
   const rankInLayer = new Float32Array(whole.affinity.length);
   rows.forEach((affinity, row) => {
@@ -41,6 +48,8 @@ export function figuresOf(key: string, { layers, experts, topK }: RoutingRecord,
     retainShare,
     rank: ranksOf(whole.affinity),
     rankInLayer,
+    timesEqual: Float32Array.from(relative ?? whole.affinity, (value) => value * experts),
+    normalised: relative !== null,
     half: Float32Array.from(layers, (_, row) => half(concentration(share.subarray(row * experts, (row + 1) * experts)))),
     best: Float32Array.from(rows, (affinity) => Math.max(...affinity)),
   };
@@ -58,7 +67,7 @@ export function rankingRow(figures: HeatmapFigures, id: ExpertId): RankingRow | 
     share: figures.share[cell],
     rank: figures.rank[cell],
     rankInLayer: figures.rankInLayer[cell],
-    timesEqual: figures.affinity[cell] * figures.experts,
+    timesEqual: figures.timesEqual[cell],
     retainShare: figures.retainShare ? figures.retainShare[cell] : null,
   };
 }

@@ -65,6 +65,8 @@ export interface Prompts {
 interface Held {
   readonly key: string;
   readonly record: RoutingRecord;
+  /** Affinities for display beside an equal share, in the record's shape; null where the record's own will do. */
+  readonly relative: Float64Array | null;
   readonly retainShare: Float32Array | null;
   readonly prompts: AttributionResult['sequences'];
   readonly sources: readonly Source[];
@@ -143,7 +145,9 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
   function show(current: Held): void {
     const chosen = members();
     const whole = aggregate(current.record, chosen);
-    const heatmap = figuresOf(signature(current), current.record, whole, current.retainShare);
+    const { record, relative, retainShare } = current;
+    const shown = relative && aggregate({ ...record, affinity: relative }, chosen).affinity;
+    const heatmap = figuresOf(signature(current), record, whole, retainShare, shown);
     const before = store.get().attribution;
     figures.set({ heatmap });
     store.set({
@@ -188,6 +192,7 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       held = {
         key,
         record,
+        relative: result.relative && new Float64Array(result.relative),
         retainShare: retainShares(result.record, record.experts),
         prompts: result.sequences,
         sources,
