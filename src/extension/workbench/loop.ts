@@ -61,6 +61,8 @@ export interface Memento {
   readonly unticked?: Unticked | null;
   readonly step: WorkbenchStep;
   readonly run: string | null;
+  /** The run it is compared with; the original without one. */
+  readonly before?: string | null;
 }
 
 export interface Loop {
@@ -463,8 +465,10 @@ export function createLoop(around: Surroundings): Loop {
       if (!refusedWhileRunning()) prompts.tick(list, ticked);
     },
     async showTokens(prompt) {
-      const shown = model === null ? null : await prompts.showTokens(model, prompt, reading());
-      if (shown?.ok === false) around.report(shown.fault);
+      const path = model;
+      if (path === null) return;
+      const shown = await jobs.run('Reading one prompt', (options) => prompts.showTokens(path, prompt, reading(), options));
+      if (!shown.ok) around.report(shown.fault);
     },
     async testEngine() {
       const report = await jobs.run('Testing the engine', (options) => engine.request('doctor', { folder: around.workspace() }, options));
@@ -532,6 +536,7 @@ export function createLoop(around: Surroundings): Loop {
       unticked: prompts.unticked(),
       step: state().step,
       run: state().comparison?.run ?? null,
+      before: state().comparison?.before.run ?? null,
     }),
     async restore(memento) {
       if (memento.model === null) return;
@@ -541,7 +546,7 @@ export function createLoop(around: Surroundings): Loop {
       presetId = memento.presetId ?? ownPreset;
       if (memento.settings) settings = { ...settingsOf(presetOf(preset, presetId)), ...memento.settings };
       if (memento.target) setTarget(memento.target);
-      if (memento.run !== null) await showRun(memento.run);
+      if (memento.run !== null) await showRun(memento.run, memento.before ?? null);
       show(memento.step);
     },
     dispose() {
