@@ -10,7 +10,7 @@ import { fail, ok, type Result } from '../../protocol/fault';
 import type { PromptList, PromptTicks, TokenStrip } from '../../protocol/prompts-view';
 import type { ExpertId } from '../../protocol/records';
 import type { HeatmapFigures, WorkbenchState } from '../../protocol/workbench';
-import type { EngineClient } from '../engine/client';
+import type { EngineClient, RequestOptions } from '../engine/client';
 import { concentrationOf } from './evidence';
 import { figuresOf, ranking, rankingRow, retainShares } from './heatmap';
 import type { Source } from './sources';
@@ -49,7 +49,7 @@ export interface Prompts {
   tick(prompts: readonly number[], ticked: boolean): void;
   /** The user's own target; the best expert is followed again once it is chosen. False for an expert that is not there. */
   pick(target: ExpertId): boolean;
-  showTokens(model: string, prompt: number, reading: Reading): Promise<Result<null>>;
+  showTokens(model: string, prompt: number, reading: Reading, options?: RequestOptions): Promise<Result<null>>;
   /** The data changed: what is shown belongs to the data before. */
   outdate(): void;
   /** Files with the ticked prompts alone. `save` writes rows as a .jsonl file and returns its path. */
@@ -232,13 +232,13 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       showTarget(heatmap, held);
       return true;
     },
-    async showTokens(model, prompt, reading) {
+    async showTokens(model, prompt, reading, options) {
       const own = ++strip;
       const sequence = held?.prompts[prompt];
       const source = sequence && held?.sources[sequence.source];
       if (!held || !sequence || !source) return ok(null);
       const { topK } = held.record;
-      const gates = await engine.request('tokenGates', { model, source: source.data, id: sequence.id, ...reading });
+      const gates = await engine.request('tokenGates', { model, source: source.data, id: sequence.id, ...reading }, options);
       if (!gates.ok) return gates;
       const { tokens, layers, experts, scores } = gates.value;
       if (own === strip) figures.set({ tokens: { prompt, tokens, layers, topK, experts, scores } });
