@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { AuditRecord, ExportResult, RunFolder, ScoreResult } from '../../src/protocol/engine';
 import type { RunRecord } from '../../src/protocol/records';
+import type { ReportPage } from '../../src/protocol/report-page';
 import { snapshot } from '../checkpoint/small-checkpoint';
 import { temporaryFolder } from '../files/temporary-folder';
 import { buildIfStale, type Outcome, uoe, uoeJson } from './command';
@@ -82,7 +83,12 @@ describe('uoe: a run and what can be done with it', () => {
 
     expect(done(await uoe(['report', '1', '--workspace', home]))).to.match(/^# /);
     done(await uoe(['report', '1', '--html', '--to', path.join(home, 'report.html'), '--workspace', home]));
-    expect(fs.readFileSync(path.join(home, 'report.html'), 'utf8')).to.match(/^<!doctype html>/i);
+    const page = fs.readFileSync(path.join(home, 'report.html'), 'utf8');
+    expect(page).to.match(/^<!doctype html>/i);
+    const data = JSON.parse(page.split('id="report-data">')[1].split('</script>')[0]) as ReportPage;
+    expect(data.comparison.number).to.equal(1);
+    expect(data.left, 'routing and answers are measured').to.equal(null);
+    expect(data.routing?.shareAfter.length).to.equal((data.routing?.layers.length ?? 0) * (data.routing?.experts ?? 0));
 
     const audit = await uoeJson<AuditRecord>(['audit', '1'], { cwd: home });
     expect(audit.forbid.experts).to.deep.equal([made.target]);
