@@ -16,7 +16,7 @@ export interface LineInput {
   readonly series: readonly Series[];
   readonly marks: readonly { readonly x: number; readonly text: string }[];
   /** Horizontal lines at a value: where a rule ends the run, or where it began. */
-  readonly limits?: readonly { readonly y: number; readonly text: string }[];
+  readonly limits?: readonly { readonly y: number; readonly text: string; readonly isBelow?: boolean }[];
   readonly ticks?: number;
 }
 
@@ -74,10 +74,10 @@ export function lineLayout({ width, height, lastStep, domain, series, marks, lim
       const isRight = place > (margin.left + right) / 2;
       return { x: place, text: mark.text, anchor: isRight ? 'end' : 'start', textX: place + (isRight ? -4 : 4) };
     }),
-    // Above its line where there is room for a line of text, else below.
+    // Above its line where there is room for a line of text and no series is to be expected, else below.
     limits: limits.map((limit) => {
       const place = Math.round(y(limit.y)) + 0.5;
-      return { y: place, textY: place - 4 < margin.top + 9 ? place + 13 : place - 4, text: limit.text };
+      return { y: place, textY: limit.isBelow || place - 4 < margin.top + 9 ? place + 13 : place - 4, text: limit.text };
     }),
     left: margin.left,
     right,

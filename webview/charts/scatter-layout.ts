@@ -66,6 +66,7 @@ export function scatterLayout(width: number, height: number, rows: readonly RunT
       const speaker = twins.find(({ row }) => row.id === selected) ?? twins[twins.length - 1];
       const text = speaker !== place ? '' : twins.length === 1 ? String(place.row.run) : `${place.row.run} +${twins.length - 1}`;
       const isCrowded = places.some((other) => !twins.includes(other) && other.x >= place.x && other.x - place.x < 30 && Math.abs(other.y - place.y) < 22);
+      const isByChance = place.x < x(1) + 4 && place.x > x(1) - 34;
       return {
         id: place.row.id,
         number: place.row.run,
@@ -73,7 +74,7 @@ export function scatterLayout(width: number, height: number, rows: readonly RunT
         x: place.x,
         y: place.y,
         onFront: place.row.onFront,
-        label: isCrowded ? { text, x: place.x - 10, y: place.y + 16, anchor: 'end' } : { text, x: place.x + 15, y: place.y - 7, anchor: 'start' },
+        label: isCrowded || isByChance ? { text, x: place.x - 12, y: place.y + 18, anchor: 'end' } : { text, x: place.x + 15, y: place.y - 7, anchor: 'start' },
       };
     }),
     front: front.length === 0 ? '' : `M${margin.left} ${front[0].y.toFixed(1)}${path}`,
