@@ -1,0 +1,152 @@
+// Forget prompts in a real VS Code: ticks in the page and in the tree are the same, heatmap and target follow, and a run forgets the ticked ones alone.
+// VSIX=file is installed (tools/vscode/e2e.mjs sets it); PICTURES=folder keeps pictures.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { until } from '../../tools/vscode/browser.mjs';
+import { launch, themes } from '../../tools/vscode/page.mjs';
+import { writeSample } from '../../tools/vscode/sample.mjs';
+
+const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-prompts-')), 'sample');
+const pictures = process.env.PICTURES;
+const rail = '#workbench .rail';
+const all = fs
+  .readFileSync(new URL('../../demo/data/forget.jsonl', import.meta.url), 'utf8')
+  .trim()
+  .split('\n');
+const spaced = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+let page;
+let vscode;
+let close;
+let view;
+
+const heading = () => view.locator('h1').first().textContent();
+const button = (name) => view.getByRole('button', { name, exact: true });
+const list = () => view.getByRole('listbox', { name: 'Forget prompts' });
+const counted = (ticked) =>
+  until(
+    `${ticked} ticked`,
+    () => view.locator('.prompt-card header').textContent(),
+    (text) => text.includes(`${spaced(ticked)} of ${spaced(all.length)} ticked`),
+  );
+const picture = async (name) => pictures && vscode.screenshot(path.join(pictures, `${name}.png`));
+
+// One way through: after a step that failed the others have nothing to stand on.
+let failed = false;
+const step = (name, run) =>
+  test(name, { timeout: 600_000 }, async (context) => {
+    if (failed) return context.skip('a step before it failed');
+    try {
+      await run(context);
+    } catch (error) {
+      failed = true;
+      await vscode?.screenshot(path.join('.build', 'prompts-failed.png')).catch(() => undefined);
+      throw error;
+    }
+  });
+
+before(
+  async () => {
+    assert.ok(process.env.VSIX, 'VSIX names the package to install');
+    writeSample(workspace);
+    ({ page, vscode, close } = await launch({ folder: workspace, vsix: process.env.VSIX, viewport: { width: 1720, height: 1000 } }));
+  },
+  { timeout: 420_000 },
+);
+
+after(async () => {
+  await close?.();
+  fs.rmSync(path.dirname(workspace), { recursive: true, force: true });
+});
+
+step('the demo’s prompts are read, and the page and the tree count them', async () => {
+  await vscode.openContainer('UOE');
+  await vscode.command('UOE: Use the Demo Model');
+  view = await vscode.webview(rail);
+  await until('The target', heading, (text) => /^Layer 2, expert 10/.test(text), { timeout: 240_000 });
+  await counted(all.length);
+  await vscode.treeItem('Forget Prompts', 'forget.jsonl').waitFor();
+});
+
+step('the keyboard ticks, shows the tokens of a prompt, and filters', async () => {
+  await list().focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Space');
+  await counted(all.length - 1);
+  await page.keyboard.press('Enter');
+  const { text } = JSON.parse(all[1]);
+  await until(
+    'The tokens',
+    () => view.locator('.token').allTextContents(),
+    (tokens) => tokens.length > 3,
+    { timeout: 60_000 },
+  );
+  const shown = await view.locator('.token').allTextContents();
+  const joined = shown.map((token) => token.trim().replace('·', ' ')).join('');
+  assert.ok(joined.includes(text.slice(0, 12)), `${joined} has the beginning of “${text}”`);
+  assert.match(await view.locator('.token-readout').textContent(), /chosen experts in L2.*E\d+/s);
+  await list().focus();
+  await page.keyboard.type('lassa');
+  const found = all.filter((line) => /lassa/i.test(line)).length;
+  await until(
+    'The filter',
+    () => view.locator('.prompt-list .hint').textContent(),
+    (hint) => hint.startsWith(`${found} of`),
+  );
+  await button('None found: untick the prompts').click();
+  await counted(all.length - 1 - found);
+  assert.match(await view.locator('.headline').textContent(), new RegExp(`on the ${spaced(all.length - 1 - found)} ticked of`));
+  await picture('prompts-ticked');
+});
+
+step('a box of the tree ticks in the page', async () => {
+  const item = vscode.treeItem('Forget Prompts', 'forget.jsonl');
+  await item.locator('.monaco-checkbox').click();
+  view = await vscode.webview(rail);
+  await counted(all.length);
+  await item.click();
+  await page.keyboard.press('ArrowRight');
+  const second = vscode.view('Forget Prompts').locator('.monaco-list-row').nth(2);
+  await second.locator('.monaco-checkbox').click();
+  view = await vscode.webview(rail);
+  await counted(all.length - 1);
+});
+
+step('a run would forget the ticked prompts alone', async () => {
+  await button('Unlearn this expert').click();
+  await until('The plan', () => button('Start unlearning').isEnabled(), Boolean, { timeout: 240_000 });
+  assert.match(await view.locator('main').textContent(), new RegExp(`${spaced(all.length - 1)} forget rows`));
+  const folder = path.join(workspace, '.uoe/selections');
+  const [file] = fs.readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+  const rows = fs
+    .readFileSync(path.join(folder, file), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const { id: _first, ...left } = JSON.parse(all[1]);
+  assert.equal(rows.length, all.length - 1);
+  assert.ok(!rows.some((row) => JSON.stringify(row).includes(JSON.stringify(left).slice(1, -1))), 'the row without a tick is not in it');
+});
+
+step('axe finds nothing in steps 1 and 2 in four themes, and no script failed', async () => {
+  for (const theme of Object.keys(themes)) {
+    await vscode.theme(theme);
+    for (const name of ['Find expert', 'Model']) {
+      view = await vscode.webview(rail);
+      await view
+        .locator('.rail')
+        .getByRole('button', { name: new RegExp(name) })
+        .click();
+      await until(
+        'The step',
+        () => view.locator('.rail [aria-current]').textContent(),
+        (text) => text.includes(name),
+      );
+      assert.deepEqual(await vscode.axe(rail), [], `${name} in ${theme}`);
+      await picture(`${name.toLowerCase().replace(' ', '-')}-${theme}`);
+    }
+  }
+  assert.deepEqual(vscode.errors, []);
+});
