@@ -5,6 +5,8 @@ import type { ExtensionApi } from '../../src/extension/extension';
 import { fileSource } from '../../src/extension/workbench/sources';
 import { activated, extension, isAlive, until } from './extension-api';
 
+const resumeLabel = (api: ExtensionApi) => api.store.get().problem?.actions.find(({ id }) => id === 'resumeRun')?.label;
+
 describe('engine behind the extension', () => {
   let api: ExtensionApi;
   before(async () => {
@@ -48,6 +50,9 @@ describe('engine behind the extension', () => {
     expect(problem?.title).to.equal('The engine stopped');
     expect(problem?.text).to.match(/SIGKILL.*step \d+ of 20/);
     expect(problem?.actions.map(({ id }) => id)).to.include('resumeRun');
+    const from = typeof run?.savedStep === 'number' ? `from step ${run.savedStep}` : 'the run';
+    await until('The saved step', () => resumeLabel(api) === `Restart and resume ${from}`);
+    expect(await api.loop.lookForInterrupted()).to.deep.equal({ elsewhere: false });
     expect(isAlive(pid)).to.equal(false);
     expect(run?.status).to.equal('interrupted');
 
@@ -59,6 +64,43 @@ describe('engine behind the extension', () => {
     expect(api.enginePid()).not.to.equal(pid);
     expect(after.comparison?.rows.filter(({ topic }) => !topic).map(({ role }) => role)).to.deep.equal(['forget', 'near', 'utility']);
     expect(after.runs).to.have.length(1);
+  });
+
+  it('finds a run that was cut off when a window opens, and takes its settings into a new plan', async function () {
+    this.timeout(120_000);
+    api.loop.newPlan();
+    api.loop.changeSettings({ steps: 400, anchorWeight: 3, forgetAtMost: null });
+    const running = api.loop.start();
+    await until('Step 3', () => api.figures.get().steps.rows.length >= 3);
+    process.kill(api.enginePid() ?? 0, 'SIGKILL');
+    await running;
+    const cut = api.store.get().run;
+    api.loop.newPlan();
+    expect(api.store.get().plan?.settings).to.deep.include({ steps: 400, anchorWeight: 3, forgetAtMost: null });
+    await api.loop.lookForInterrupted();
+    expect(api.store.get().interrupted).to.deep.include({ id: cut?.id, number: cut?.number, plannedSteps: 400 });
+    api.loop.dismissInterrupted();
+    await api.loop.restartEngine();
+  });
+
+  it('tells the time from a run of the same work, which the run folder holds', async () => {
+    api.loop.newPlan();
+    api.loop.show('unlearn');
+    const step = await until('The measured step', () => api.store.get().plan?.answer?.step);
+    expect(step.seconds).to.be.greaterThan(0);
+    expect(api.store.get().runs.map(({ number }) => number)).to.include(step.run);
+  });
+
+  it('serves chat agents: the experts for some prompts, and the runs', async () => {
+    const call = async (name: string, input: object) => {
+      const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
+      return JSON.parse((content[0] as vscode.LanguageModelTextPart).value) as Record<string, unknown>;
+    };
+    expect(vscode.lm.tools.map(({ name }) => name)).to.include.members(['uoe_attribute', 'uoe_start_run', 'uoe_compare_runs']);
+    const found = await call('uoe_attribute', { files: [path.join(extension().extensionPath, 'demo/data/forget.jsonl')], documentStart: 'yes', limit: 2 });
+    expect(found.target).to.deep.include({ layer: 2, expert: 10 });
+    const { runs } = await call('uoe_list_runs', {});
+    expect((runs as unknown[]).length).to.equal(api.store.get().runs.length);
   });
 
   it('cancels reading and leaves the page as it was', async () => {

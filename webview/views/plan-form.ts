@@ -92,16 +92,18 @@ function training(context: ViewContext, settings: PlanSettings): TemplateResult 
   return html`<fieldset>
     <legend>Training</legend>
     <div class="fields three">
-      ${ui.choice({
-        label: 'Trains',
-        value: settings.train,
-        options: [
-          { value: 'expert+router', label: 'expert and router' },
-          { value: 'expert', label: 'expert only' },
-          { value: 'router', label: 'router only' },
-        ],
-        onChange: (value) => send({ type: 'settings', patch: { train: value as PlanSettings['train'] } }),
-      })}
+      <div class="two-columns">
+        ${ui.choice({
+          label: 'Trains',
+          value: settings.train,
+          options: [
+            { value: 'expert+router', label: 'expert and router' },
+            { value: 'expert', label: 'expert only' },
+            { value: 'router', label: 'router only' },
+          ],
+          onChange: (value) => send({ type: 'settings', patch: { train: value as PlanSettings['train'] } }),
+        })}
+      </div>
       ${field('lr', 'Learning rate')} ${field('steps', 'Steps')} ${field('batchSize', 'Batch', 'rows')} ${field('maxLength', 'Length', 'tokens')}
       ${field('seed', 'Seed')}
       ${ui.choice({
@@ -129,15 +131,17 @@ function stopEarly(context: ViewContext, settings: PlanSettings): TemplateResult
       ${field('forgetAtMost', 'Forget falls to')}
       ${data.stopUtility ? html`${field('utilityDropAtMost', 'Utility drops by')}${field('nllRiseAtMost', 'NLL rises by')}` : nothing}
       ${field('patience', 'In a row', 'checks')} ${field('everySteps', 'Check every', 'steps')}
-      ${ui.choice({
-        label: 'Keep',
-        value: settings.keep,
-        options: [
-          { value: 'last', label: 'the last step' },
-          { value: 'best', label: 'the best check' },
-        ],
-        onChange: (value) => context.send({ type: 'settings', patch: { keep: value as PlanSettings['keep'] } }),
-      })}
+      <div class="two-columns">
+        ${ui.choice({
+          label: 'Keep',
+          value: settings.keep,
+          options: [
+            { value: 'last', label: 'the last step' },
+            { value: 'best', label: 'the best check' },
+          ],
+          onChange: (value) => context.send({ type: 'settings', patch: { keep: value as PlanSettings['keep'] } }),
+        })}
+      </div>
     </div>
     <p class="hint">An empty rule is off. ${data.stopUtility ? '' : 'Rules on utility need a second stop set, of what the model should keep.'}</p>
   </fieldset>`;

@@ -22,7 +22,7 @@ interface Chart {
   readonly base: readonly [number, number];
   readonly fixed?: boolean;
   readonly series: readonly ChartSeries[];
-  readonly limits?: readonly { readonly y: number; readonly text: string }[];
+  readonly limits?: readonly { readonly y: number; readonly text: string; readonly isBelow?: boolean }[];
   /** The current value. */
   readonly format: (value: number | null) => string;
   readonly axis: (value: number) => string;
@@ -111,7 +111,7 @@ function chartsOf(run: RunView, steps: readonly StepRecord[]): readonly Chart[] 
       base: [0, 1],
       fixed: true,
       series: [{ name: 'anchor', points: read(steps, ({ targetShare }) => targetShare) }],
-      limits: first ? [{ y: first.targetShare, text: `start ${fraction(first.targetShare)}: below it the router is dodging` }] : [],
+      limits: first ? [{ y: first.targetShare, text: `start ${fraction(first.targetShare)}: below it the router is dodging`, isBelow: true }] : [],
       format: fraction,
       axis: twoDigits,
     },

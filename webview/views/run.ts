@@ -134,7 +134,7 @@ export function runStep(context: ViewContext, run: RunView): TemplateResult {
           html`<div class="steering">${isActive(run) ? buttons(context, run) : ending(context, run)}</div>`,
           runCharts(context, run, mark),
           html`<p class="keys"><span class="key-line forget">forget</span><span class="key-line retain">retain, utility</span><span class="key-line anchor">anchor, target</span></p>`,
-          html`<pre class="log" aria-label="Last steps">${logLines(context.steps)}</pre>`,
+          html`<pre class="log" role="log" aria-live="off" tabindex="0" aria-label="Last steps">${logLines(context.steps)}</pre>`,
         )}
       </div>
       <div class="side">${settings(context, run)}</div>
