@@ -43,6 +43,8 @@ export interface JobView {
   readonly message: string;
   /** 0 … 1, or null while unknown. */
   readonly share: number | null;
+  /** Of the phase that goes on, rounded up to 5 s; null or left out while it can't be said. */
+  readonly secondsLeft?: number | null;
   /** Tells it from other jobs, to cancel this one. */
   readonly id?: number;
   /** It has not begun: others are before it. */

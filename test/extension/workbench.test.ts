@@ -20,6 +20,7 @@ import { planViewOf } from '../../src/extension/workbench/plan-view';
 import { formatOf, selectionFileName, selectionName, sourceOf } from '../../src/extension/workbench/selection';
 import { fileSource, noSources, pathsOf, savedSources, selectionSource, viewsOf } from '../../src/extension/workbench/sources';
 import { stoppedProblem } from '../../src/extension/workbench/stopped-problem';
+import { timeLeft } from '../../src/extension/workbench/time-left';
 import type { RunFolder } from '../../src/protocol/engine';
 import { fail, ok, type Result } from '../../src/protocol/fault';
 import { parseRecipe, presets, type Recipe, resolveRecipe } from '../../src/protocol/recipe';
@@ -349,6 +350,18 @@ describe('jobs', () => {
       throw new Error('no');
     });
     expect(broken.ok ? '' : broken.fault.code).to.equal('internal');
+  });
+
+  it('say the time left once three seconds are known, in steps of five, anew for each phase', () => {
+    let now = 0;
+    const left = timeLeft(() => now);
+    const at = (seconds: number, done: number, phase = 'layers') => {
+      now = 1000 * seconds;
+      return left({ request: '1', phase, done, total: 100, unit: 'layers' });
+    };
+    expect([at(0, 0), at(2, 10), at(4, 20), at(5, 25), at(9, 95)]).to.deep.equal([null, null, 20, 15, 5]);
+    expect([at(10, 0, 'rows'), at(12, 1, 'rows'), at(20, 50, 'rows')]).to.deep.equal([null, null, 10]);
+    expect(left({ request: '1', phase: 'x', done: 3, total: 0, unit: 'rows' })).to.equal(null);
   });
 
   it('say progress in words', () => {

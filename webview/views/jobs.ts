@@ -1,16 +1,19 @@
 /** What is under way and what waits, each with its cancel, at the lower edge over the page: nothing moves when it comes or goes. */
 import { html, nothing, type TemplateResult } from 'lit';
-import { percent } from '../../src/protocol/numbers';
+import { duration, percent } from '../../src/protocol/numbers';
 import type { JobView } from '../../src/protocol/workbench';
 import { ui } from '../ui';
 import { icon } from '../ui/parts';
 import type { ViewContext } from './context';
 
+/** ` · 2 min 10 s left`, or nothing while that can't be said. */
+export const leftWords = ({ secondsLeft }: JobView): string => (secondsLeft ? ` · ${duration(secondsLeft)} left` : '');
+
 function row(view: JobView, send: ViewContext['send']): TemplateResult {
   const waiting = view.waiting ?? false;
   return html`<div class="job-row ${waiting ? 'waiting' : ''}">
     ${waiting ? nothing : html`<progress max="1" value=${view.share ?? nothing} aria-label=${view.title}></progress>`}
-    <span class="job-text">${waiting ? icon('clock') : nothing} <b>${view.title}</b> ${view.message}</span>
+    <span class="job-text">${waiting ? icon('clock') : nothing} <b>${view.title}</b> ${view.message}${leftWords(view)}</span>
     <span class="job-share">${view.share === null ? '' : percent(view.share, 0)}</span>
     ${ui.button({ label: 'Cancel', name: `Cancel: ${view.title}`, onClick: () => send({ type: 'cancel', id: view.id }) })}
   </div>`;

@@ -4,6 +4,7 @@ import { faultOf, type Result } from '../../protocol/fault';
 import { count } from '../../protocol/numbers';
 import type { JobView } from '../../protocol/workbench';
 import type { Progress, RequestOptions } from '../engine/client';
+import { timeLeft } from './time-left';
 
 export interface Job {
   readonly title: string;
@@ -55,6 +56,7 @@ export function createJobs({ onShown, onList, present }: JobsOptions): Jobs {
     async run(title, work) {
       const abort = new AbortController();
       const listeners = new Set<() => void>();
+      const left = timeLeft();
       let view: JobView = { title, message: '', share: null, id: ++made, waiting: false };
       const job: Job = {
         title,
@@ -76,7 +78,7 @@ export function createJobs({ onShown, onList, present }: JobsOptions): Jobs {
       showLast();
       const end = present(job);
       try {
-        return await work({ signal: abort.signal, onProgress: (progress) => report(progressView(progress)), report });
+        return await work({ signal: abort.signal, onProgress: (progress) => report({ ...progressView(progress), secondsLeft: left(progress) }), report });
       } catch (error) {
         return { ok: false, fault: faultOf(error) };
       } finally {
