@@ -13,6 +13,8 @@ export interface ExportActionParts {
   readonly store: Store<WorkbenchState>;
   readonly workspace: () => vscode.Uri;
   readonly report: (fault: Fault) => void;
+  /** Takes paths of this machine out of a text. */
+  readonly clean: () => (text: string) => string;
 }
 
 export interface ExportActions {
@@ -30,9 +32,11 @@ const fileNames: Readonly<Record<AskedForm, (base: string) => string>> = {
   experts: (base) => `${base}-experts.json`,
 };
 
-export function exportActionsOf({ exporting, store, workspace, report }: ExportActionParts): ExportActions {
+export function exportActionsOf({ exporting, store, workspace, report, clean }: ExportActionParts): ExportActions {
   const texts = new Map<string, string>();
+  const changed = new vscode.EventEmitter<vscode.Uri>();
   const provider = vscode.workspace.registerTextDocumentContentProvider(reportScheme, {
+    onDidChange: changed.event,
     provideTextDocumentContent: (uri) => texts.get(uri.path) ?? '',
   });
 
@@ -56,7 +60,9 @@ export function exportActionsOf({ exporting, store, workspace, report }: ExportA
     const text = await exporting.report(run, 'markdown');
     if (!text.ok) return report(text.fault);
     const uri = vscode.Uri.from({ scheme: reportScheme, path: `/${run}.md` });
-    texts.set(uri.path, text.value);
+    texts.set(uri.path, clean()(text.value));
+    // A run that was audited since has more to say than the document that is open.
+    changed.fire(uri);
     await vscode.commands.executeCommand('markdown.showPreview', uri);
   }
 
@@ -103,6 +109,9 @@ export function exportActionsOf({ exporting, store, workspace, report }: ExportA
     },
     act: (action) => actions[action](),
     openReport,
-    dispose: () => provider.dispose(),
+    dispose() {
+      provider.dispose();
+      changed.dispose();
+    },
   };
 }

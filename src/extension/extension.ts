@@ -6,9 +6,9 @@ import { type Fault, sentence } from '../protocol/fault';
 import type { WebviewMessage } from '../protocol/webview-message';
 import type { WorkbenchState } from '../protocol/workbench';
 import { actionsOf } from './actions';
-import type { CommandId } from './command-table';
 import { registerAgentTools } from './agents/language-model-tools';
 import { registerMcpServer } from './agents/mcp-server';
+import type { CommandId } from './command-table';
 import { registerCommands } from './commands';
 import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
@@ -131,12 +131,13 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     onStatus: (status) => onStatus(status),
     onOutput: (line) => log.info(line),
   });
+  const clean = () => withoutPaths(placesOf(context, loop.memento().model));
   const panel: PanelHolder = createPanelHolder({
     dist: vscode.Uri.joinPath(context.extensionUri, 'dist'),
     store,
     figures,
     act: (message) => actions.act(message),
-    clean: () => withoutPaths(placesOf(context, loop.memento().model)),
+    clean,
     log,
   });
   const jobs = createJobs({ onShown: (job) => store.set({ job }), onList: (list) => store.set({ jobs: list }), present: (job) => presentJob(job, panel) });
@@ -156,7 +157,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     },
   });
   const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });
-  const exports = exportActionsOf({ exporting, store, workspace: () => workspaceUri(context), report: notify.report });
+  const exports = exportActionsOf({ exporting, store, workspace: () => workspaceUri(context), report: notify.report, clean });
   const selection = watchEditorSelection();
   const promptActions = promptActionsOf({ store, figures, loop, selection });
   const actions = actionsOf({
