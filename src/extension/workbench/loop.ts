@@ -25,7 +25,7 @@ import { changedSettings, defaultPreset, ownPreset, type Preset, presetOf, recip
 import { answerOf, planViewOf } from './plan-view';
 import { createPreview, doctorView } from './preview';
 import { createPrompts, type PromptFigures, type Prompts, type Unticked } from './prompts';
-import { noSources, pathsOf, type Source, type Sources, savedSources, viewsOf } from './sources';
+import { noSources, pathsOf, type Source, type Sources, sameSources, savedSources, viewsOf } from './sources';
 import { stoppedProblem } from './stopped-problem';
 import type { Store } from './store';
 
@@ -221,13 +221,15 @@ export function createLoop(around: Surroundings): Loop {
     if (path === null || sources.forget.length === 0) return;
     set({ problem: null });
     const against = dataOf('retain');
-    const read = sources.forget;
+    const read = sources;
     void preview.refresh(path, sources, reading());
     const result = await jobs.run('Reading forget prompts', (options) =>
       engine.request('attribute', { model: path, prompts: dataOf('forget'), ...(against.length > 0 ? { against } : {}), ...reading() }, options),
     );
     if (!result.ok) return failed('The prompts could not be read', result.fault);
-    prompts.take(result.value, read);
+    prompts.take(result.value, read.forget);
+    // What was chosen while the pass went on is not in it.
+    if (!sameSources(read.forget, sources.forget) || !sameSources(read.retain, sources.retain)) prompts.outdate();
   }
 
   function setTarget(id: ExpertId): void {

@@ -25,6 +25,9 @@ export const selectionSource = (selection: Selection): Source => ({
   view: { name: selectionName(selection), kind: 'selection' },
 });
 
+/** Whether two lists are of the same data; a selection that was saved meanwhile is another file, but the same view. */
+export const sameSources = (a: readonly Source[], b: readonly Source[]): boolean => a.length === b.length && a.every(({ view }, at) => view === b[at].view);
+
 /** One view per role; several files are named together. */
 export function viewsOf(sources: Sources): Readonly<Record<DataRole, DataSetView | null>> {
   const entries = dataRoles.map((role): [DataRole, DataSetView | null] => {
