@@ -1,4 +1,5 @@
 // `npm run bench`: UOE beside PyTorch on the CPU, same checkpoint, same rows of tokens, same target, in turns; medians.
+//   npm run bench -- vscode     times in a real VS Code instead (bench/vscode.mjs)
 //   npm run bench -- [--model FOLDER] [--tokens N] [--threads N] [--repeat N] [--quick] [--json]
 // PyTorch runs where UOE_PYTHON (or python3) has torch and transformers; else UOE's numbers stand alone.
 // Without --model, bench/gen_mid.py makes a checkpoint of 164 M parameters (0.66 GB) in .cache/bench once; without PyTorch it is the demo's.
@@ -150,6 +151,13 @@ const measures = [
   { id: 'gdiff', label: 'GDIFF step', torch: { gdiff: 'PyTorch' } },
 ];
 
+if (process.argv[2] === 'vscode') {
+  installPackages();
+  process.chdir(home);
+  const { benchVscode } = await import('./vscode.mjs');
+  await benchVscode();
+  process.exit(0);
+}
 const options = optionsOf(process.argv.slice(2));
 installPackages();
 const { buildBench } = await import('../esbuild.config.mjs');

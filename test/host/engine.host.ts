@@ -71,7 +71,10 @@ describe('engine behind the extension', () => {
     api.loop.newPlan();
     api.loop.changeSettings({ steps: 400, anchorWeight: 3, forgetAtMost: null });
     const running = api.loop.start();
-    await until('Step 3', () => api.figures.get().steps.rows.length >= 3);
+    await until('Step 3', () => {
+      const { steps } = api.figures.get();
+      return steps.run === api.store.get().run?.id && steps.rows.length >= 3;
+    });
     process.kill(api.enginePid() ?? 0, 'SIGKILL');
     await running;
     const cut = api.store.get().run;
