@@ -1,8 +1,8 @@
 /** Answers before and after in VS Code's own diff editor: two documents in memory, no file is written. */
 import * as vscode from 'vscode';
+import { answersText } from '../experiment/answer-rows';
 import type { AnswersFigures } from '../protocol/comparison-view';
 import type { ComparisonView } from '../protocol/workbench';
-import { answersText } from '../experiment/answer-rows';
 
 const scheme = 'uoe-answers';
 

@@ -2,16 +2,17 @@
  * Step 4 in the host: which two are compared, and what is computed for them when it is asked for. Routing and answers run the model, so they
  * are jobs, and are kept for each pair; everything else is read from run folders.
  */
+
+import { answerRow } from '../../experiment/answer-rows';
 import { comparisonView } from '../../experiment/comparison-view';
+import { routingFigures } from '../../experiment/routing-comparison';
 import type { AnswersFigures, RoutingFigures } from '../../protocol/comparison-view';
 import type { AttributionResult, Reading, RunFolder } from '../../protocol/engine';
 import { type Fault, fail, type Result } from '../../protocol/fault';
 import type { Recipe } from '../../protocol/recipe';
 import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
-import { answerRow } from '../../experiment/answer-rows';
 import type { Jobs } from './job';
-import { routingFigures } from '../../experiment/routing-comparison';
 import type { Store } from './store';
 
 /** Large answers of step 4; they go to the page in messages of their own. */
