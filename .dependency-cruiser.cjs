@@ -70,9 +70,9 @@ module.exports = {
     },
     {
       name: 'vscode-in-extension',
-      comment: 'Only src/extension (and the tests that run inside VS Code) imports vscode.',
+      comment: 'Only src/extension (and what tests and benchmarks run inside VS Code) imports vscode.',
       severity: 'error',
-      from: { pathNot: '^(src/extension|test/(host|extension))/' },
+      from: { pathNot: '^(src/extension|test/(host|extension)|bench/host)/' },
       to: { path: ['^vscode$', npm('@types/vscode')] },
     },
     {

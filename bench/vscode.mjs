@@ -18,7 +18,7 @@ const ms = (value) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
 
 async function buildHost(folder) {
   await build({
-    entryPoints: ['bench/vscode-host.ts'],
+    entryPoints: ['bench/host/parts.ts'],
     outfile: path.join(folder, 'index.js'),
     bundle: true,
     platform: 'node',

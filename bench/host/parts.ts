@@ -3,10 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import * as vscode from 'vscode';
-import type { ExtensionApi } from '../src/extension/extension';
-import { ranksOf } from '../src/extension/workbench/heatmap';
-import { fileSource } from '../src/extension/workbench/sources';
-import type { HeatmapFigures } from '../src/protocol/workbench';
+import type { ExtensionApi } from '../../src/extension/extension';
+import { ranksOf } from '../../src/extension/workbench/heatmap';
+import { fileSource } from '../../src/extension/workbench/sources';
+import type { HeatmapFigures } from '../../src/protocol/workbench';
 
 const folder = process.env.BENCH_FOLDER ?? '';
 
