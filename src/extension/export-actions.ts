@@ -95,6 +95,7 @@ export function exportActionsOf({ exporting, store, workspace, report, clean }: 
       if (comparison) await openReport(comparison.run);
     },
     copyChecksums,
+    openHistory: async () => void (await vscode.commands.executeCommand('uoe.runs.focus')),
   };
 
   return {

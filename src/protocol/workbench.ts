@@ -274,7 +274,7 @@ export interface ComparisonView {
 
 /** What step 5 can do with a result. */
 export const exportForms = ['checkpoint', 'patch', 'report', 'experts'] as const;
-export const resultActions = ['measure', 'verify', 'apply', 'restore', 'openReport', 'copyChecksums'] as const;
+export const resultActions = ['measure', 'verify', 'apply', 'restore', 'openReport', 'copyChecksums', 'openHistory'] as const;
 export type ResultAction = (typeof resultActions)[number];
 export type ExportForm = (typeof exportForms)[number] | 'applied' | 'restored';
 

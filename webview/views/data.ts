@@ -11,9 +11,9 @@ import { kindWords, unitOf } from './find-words';
 const roles: readonly (readonly [role: DataRole, title: string, without: string])[] = [
   ['forget', 'Forget prompts', 'needed: select text in an editor and run “UOE: Unlearn Selection”, or choose a file'],
   ['retain', 'Retain text', 'without it nothing but the small number of trained parameters protects the rest'],
-  ['stopForget', 'Stop set', 'without it the run does all its steps'],
+  ['stopForget', 'Stop set', 'without it the forget prompts themselves are checked, up to 256; beyond, the run does all its steps'],
   ['stopUtility', 'Stop set, other', 'without it the stop rule looks at the forget topic alone'],
-  ['evaluateForget', 'Forget questions', 'without them accuracy on the topic can’t be measured'],
+  ['evaluateForget', 'Forget questions', 'without them NLL, probability and extraction strength of up to 256 forget prompts are measured, not accuracy'],
   ['evaluateNear', 'Near questions', 'without them side effects on a near topic can’t be measured'],
   ['evaluateUtility', 'Other questions', 'without them utility can’t be measured'],
 ];

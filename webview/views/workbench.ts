@@ -47,7 +47,7 @@ function step(context: ViewContext): Content {
     case 'export':
       return state.comparison
         ? exportStep(context, state.comparison)
-        : nothingYet('Nothing to export', 'No tensor differs from the checkpoint.', 'Go to Unlearn', go('unlearn'));
+        : nothingYet('Nothing to export', 'No tensor differs from the checkpoint.', 'Open run history', () => send({ type: 'result', action: 'openHistory' }));
   }
 }
 
