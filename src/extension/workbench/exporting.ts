@@ -100,7 +100,8 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
       show(id, form, place, result.value);
     },
     async report(id, form) {
-      const answer = await engine.request('report', { run: id, workspace: workspace(), form });
+      // A page reads routing and asks a sample of answers.
+      const answer = await jobs.run('Writing the report', (options) => engine.request('report', { run: id, workspace: workspace(), form }, options));
       return answer.ok ? ok(answer.value.text) : answer;
     },
     expertList: () => `${JSON.stringify(expertSetOf(store.get().comparison?.target ?? []), null, 2)}\n`,
