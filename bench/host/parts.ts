@@ -56,6 +56,7 @@ const parts = {
     await loop.openModel(model, 'wide');
     loop.setData('forget', [fileSource(path.join(model, 'prompts.jsonl'), 'prompts.jsonl')]);
     await loop.read();
+    loop.show('find');
     delay.disable();
     const { problem, attribution } = store.get();
     if (!attribution) throw new Error(problem?.text ?? 'Nothing was read.');

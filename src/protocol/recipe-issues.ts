@@ -70,7 +70,12 @@ function described(value: unknown): string {
   return quoted(value);
 }
 
-const recipeShape = z.toJSONSchema(recipeSchema, { io: 'input' }) as Shape;
+let madeShape: Shape | undefined;
+/** Made when a recipe is wrong, which is rare. */
+function recipeShape(): Shape {
+  madeShape ??= z.toJSONSchema(recipeSchema, { io: 'input' }) as Shape;
+  return madeShape;
+}
 
 /** All shapes that `path` may lead to (a union has several). */
 function shapesAt(shape: Shape, path: Path): Shape[] {
@@ -87,8 +92,8 @@ function shapesAt(shape: Shape, path: Path): Shape[] {
 const valueAt = (value: unknown, path: Path): unknown =>
   path.reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined), value);
 
-const namesAt = (path: Path): string[] => [...new Set(shapesAt(recipeShape, path).flatMap((shape) => Object.keys(shape.properties ?? {})))];
-const expectedAt = (path: Path): string => expectation({ anyOf: shapesAt(recipeShape, path) });
+const namesAt = (path: Path): string[] => [...new Set(shapesAt(recipeShape(), path).flatMap((shape) => Object.keys(shape.properties ?? {})))];
+const expectedAt = (path: Path): string => expectation({ anyOf: shapesAt(recipeShape(), path) });
 
 /** The names an object of this form must have that `value` lacks, and those it has that the form does not know. */
 function misfit(shape: Shape, value: object): number {
@@ -104,7 +109,7 @@ function narrowed(issue: Issue, value: unknown): Issue {
   const known = namesAt(issue.path);
   const unknown = Object.keys(written).filter((name) => !known.includes(name));
   if (unknown.length > 0 && known.length > 0) return { code: 'unrecognized_keys', keys: unknown, path: issue.path, message: '', input: {} };
-  const forms = shapesAt(recipeShape, issue.path);
+  const forms = shapesAt(recipeShape(), issue.path);
   const fits = forms.map((form) => (form.type === 'object' ? misfit(form, written) : Number.POSITIVE_INFINITY));
   const smallest = Math.min(...fits);
   const best = fits.indexOf(smallest);
@@ -126,7 +131,7 @@ export function recipeFault(issues: readonly Issue[], value: unknown): Fault {
   if (written === undefined) return fail('bad-data', `The recipe lacks "${field}".`, `Add "${field}": ${expected}.`).fault;
   if (written === '') return fail('bad-data', `Recipe field "${field}" is empty; expected ${expected}.`).fault;
   const choices = [
-    ...new Set(shapesAt(recipeShape, issue.path).flatMap((shape) => [...(shape.enum ?? []), ...(shape.const === undefined ? [] : [shape.const])])),
+    ...new Set(shapesAt(recipeShape(), issue.path).flatMap((shape) => [...(shape.enum ?? []), ...(shape.const === undefined ? [] : [shape.const])])),
   ].filter((choice) => typeof choice === 'string');
   const near = typeof written === 'string' && choices.length > 0 ? nearestName(written, choices) : undefined;
   return fail('bad-data', `Recipe field "${field}" is ${described(written)}; expected ${expected}.`, near === undefined ? undefined : `Did you mean "${near}"?`)

@@ -1,13 +1,29 @@
 import fs from 'node:fs';
 import { expect } from 'chai';
+import { z } from 'zod';
 import { input, recipeOf } from '../../src/engine/agent/start-run';
-import type { AgentHost } from '../../src/engine/agent/tool';
+import type { AgentHost, AgentTool } from '../../src/engine/agent/tool';
 import { agentTools } from '../../src/engine/agent/tools';
-import { declarationOf, isOffered, toolName } from '../../src/extension/agents/offered';
+import { offered } from '../../src/extension/agents/offered';
 import { unwrap } from '../../src/protocol/fault';
 import { resolveRecipe } from '../../src/protocol/recipe';
 
 const readJson = (file: string) => JSON.parse(fs.readFileSync(file, 'utf8'));
+
+/** What package.json must say of a tool; the dialect's name is left out, which VS Code does not take. */
+function declarationOf({ name, title, description, input: schema }: AgentTool): object {
+  const { $schema: _dialect, ...inputSchema } = z.toJSONSchema(schema, { io: 'input' });
+  return {
+    name: `uoe_${name}`,
+    toolReferenceName: `uoe-${name.replaceAll('_', '-')}`,
+    displayName: title,
+    modelDescription: description,
+    userDescription: title,
+    canBeReferencedInPrompt: true,
+    icon: '$(circuit-board)',
+    inputSchema,
+  };
+}
 
 describe('tools for agents', () => {
   const { contributes } = readJson('package.json') as {
@@ -21,7 +37,9 @@ describe('tools for agents', () => {
     const declared = contributes.languageModelTools.map((entry) =>
       Object.fromEntries(Object.entries(entry).map(([name, value]) => [name, said(value, english)])),
     );
-    expect(declared).to.deep.equal(agentTools.filter(isOffered).map(declarationOf));
+    const tools = agentTools.filter(({ name }) => name in offered);
+    expect(declared).to.deep.equal(tools.map(declarationOf));
+    expect(offered).to.deep.equal(Object.fromEntries(tools.map(({ name, title, readOnly }) => [name, { title, writes: !readOnly }])));
     expect(declared.map(({ name }) => name))
       .to.include('uoe_attribute')
       .and.include('uoe_start_run')
@@ -32,7 +50,6 @@ describe('tools for agents', () => {
 
   it('say whether they write, and are named for both ways to call them', () => {
     expect(agentTools.filter(({ readOnly }) => !readOnly).map(({ name }) => name)).to.deep.equal(['start_run', 'export_run']);
-    expect(toolName(agentTools[0])).to.equal('uoe_attribute');
     for (const { description, readOnly } of agentTools) expect(description.endsWith('Reads only.')).to.equal(readOnly);
   });
 

@@ -1,11 +1,10 @@
 /** UOE's tools for chat agents in VS Code: the same as the MCP server's, on the engine of this window. Starting a run asks first. */
 import * as vscode from 'vscode';
-import type { AgentHost, AgentTool } from '../../engine/agent/tool';
-import { agentTools } from '../../engine/agent/tools';
+import type { AgentHost } from '../../engine/agent/tool';
 import { FaultError, faultOf, sentence, unwrap } from '../../protocol/fault';
 import type { EngineClient } from '../engine/client';
 import type { Loop } from '../workbench/loop';
-import { isOffered, toolName } from './offered';
+import { offered } from './offered';
 
 export interface AgentParts {
   readonly engine: EngineClient;
@@ -55,16 +54,20 @@ function confirmation(input: unknown): vscode.LanguageModelToolConfirmationMessa
   return { title, message };
 }
 
-function registered(tool: AgentTool, parts: AgentParts): vscode.Disposable {
-  return vscode.lm.registerTool<object>(toolName(tool), {
+function registered(name: string, { title, writes }: (typeof offered)[string], parts: AgentParts): vscode.Disposable {
+  return vscode.lm.registerTool<object>(`uoe_${name}`, {
     prepareInvocation: ({ input }) => ({
-      invocationMessage: tool.title,
-      ...(tool.readOnly ? {} : { confirmationMessages: confirmation(input) }),
+      invocationMessage: title,
+      ...(writes ? { confirmationMessages: confirmation(input) } : {}),
     }),
     async invoke({ input }, token) {
       try {
         if (!vscode.workspace.isTrusted)
           throw new FaultError({ code: 'usage', message: vscode.l10n.t('UOE does nothing in this workspace until you trust it.') });
+        // Loaded when an agent first calls: no window waits for it.
+        const { agentTools } = await import('../../engine/agent/tools');
+        const tool = agentTools.find((one) => one.name === name);
+        if (!tool) throw new Error(`There is no tool "${name}".`);
         const answer = await tool.call(input, hostOf(parts, token));
         return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(JSON.stringify(answer))]);
       } catch (error) {
@@ -74,4 +77,5 @@ function registered(tool: AgentTool, parts: AgentParts): vscode.Disposable {
   });
 }
 
-export const registerAgentTools = (parts: AgentParts): readonly vscode.Disposable[] => agentTools.filter(isOffered).map((tool) => registered(tool, parts));
+export const registerAgentTools = (parts: AgentParts): readonly vscode.Disposable[] =>
+  Object.entries(offered).map(([name, tool]) => registered(name, tool, parts));

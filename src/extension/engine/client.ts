@@ -1,6 +1,6 @@
 /** The host's side of the engine: forks it when first needed, answers every request with a Result, says why an engine ended. No vscode here. */
 import * as childProcess from 'node:child_process';
-import { CancellationTokenSource, createMessageConnection, IPCMessageReader, IPCMessageWriter, type MessageConnection } from 'vscode-jsonrpc/node';
+import type { MessageConnection } from 'vscode-jsonrpc/node';
 import type { EngineEvents } from '../../protocol/engine';
 import { fail, type Result } from '../../protocol/fault';
 import { callEngine, type EventName, eventNames, type RequestAnswer, type RequestName, type RequestParams } from '../../protocol/rpc';
@@ -36,7 +36,12 @@ export interface EngineOptions {
   readonly onOutput: (line: string) => void;
 }
 
+/** Loaded with the first request: no window waits for it. */
+const loadCarrier = () => import('vscode-jsonrpc/node');
+type Carrier = Awaited<ReturnType<typeof loadCarrier>>;
+
 interface Live {
+  readonly carrier: Carrier;
   readonly child: childProcess.ChildProcess;
   readonly connection: MessageConnection;
   readonly gone: Promise<Result<never>>;
@@ -90,14 +95,15 @@ export function createEngineClient(options: EngineOptions): EngineClient {
     for (const listener of listeners.get(event) ?? []) (listener as (payload: EngineEvents[E]) => void)(payload);
   }
 
-  function start(): Live {
+  function start(carrier: Carrier): Live {
     options.onStatus({ status: 'starting' });
     const child = fork(options.module);
     const lastError = watchOutput(child, options.onOutput);
-    const connection = createMessageConnection(new IPCMessageReader(child), new IPCMessageWriter(child));
+    const connection = carrier.createMessageConnection(new carrier.IPCMessageReader(child), new carrier.IPCMessageWriter(child));
     connection.onError(([error]) => options.onOutput(`connection: ${error.message}`));
     for (const name of eventNames) connection.onNotification(name, (payload: EngineEvents[typeof name]) => announce(name, payload));
     const started: Live = {
+      carrier,
       child,
       connection,
       requested: false,
@@ -133,7 +139,7 @@ export function createEngineClient(options: EngineOptions): EngineClient {
     { signal, onProgress }: RequestOptions,
   ): Promise<Result<RequestAnswer<K>>> {
     const request = `${name}-${++requests}`;
-    const source = new CancellationTokenSource();
+    const source = new to.carrier.CancellationTokenSource();
     const cancel = () => source.cancel();
     if (signal?.aborted) cancel();
     signal?.addEventListener('abort', cancel);
@@ -151,7 +157,12 @@ export function createEngineClient(options: EngineOptions): EngineClient {
 
   return {
     async request(name, params, requestOptions = {}) {
-      const to = live ?? start();
+      let to = live;
+      if (!to) {
+        const carrier = await loadCarrier();
+        // Another request may have started it meanwhile.
+        to = live ?? start(carrier);
+      }
       const ready = await to.ready;
       return ready.ok ? send(to, name, params, requestOptions) : ready;
     },
