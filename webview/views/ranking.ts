@@ -53,7 +53,7 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
     ui.table({
       label: 'Ten best experts',
       columns: [
-        number('Rank', '34px'),
+        number('#', '28px'),
         { title: 'Expert', width: '1fr' },
         number('Affinity', '50px'),
         number('× equal', '52px'),
