@@ -3,7 +3,7 @@ import { wilson } from '../evaluate/statistics';
 import type { ScoreCard, TopicRow } from '../protocol/comparison-view';
 import type { RunFolder } from '../protocol/engine';
 import { count } from '../protocol/numbers';
-import type { EvaluationRecord } from '../protocol/records';
+import type { EvaluationRecord, SetScore } from '../protocol/records';
 import type { ComparisonRow, ComparisonView } from '../protocol/workbench';
 import { auditViews, worstAudit } from './audits';
 import { methodName } from './comparison';
@@ -35,6 +35,17 @@ function rowsOf(set: EvaluatedSet): readonly ComparisonRow[] {
     forbiddenAfter: forbiddenAfter ? forbiddenAfter.score.value : null,
     topic: false,
   };
+  const measure = (kind: 'nll' | 'extraction', name: string, pick: (score: SetScore) => number | undefined): readonly ComparisonRow[] => {
+    const [was, is, forbidden] = [pick(before), pick(after), forbiddenAfter && pick(forbiddenAfter)];
+    if (was === undefined || is === undefined) return [];
+    return [{ ...whole, set: name, kind, before: was, after: is, interval: null, forbiddenAfter: forbidden ?? null, topic: true }];
+  };
+  if (after.kind === 'probability')
+    return [
+      whole,
+      ...measure('nll', 'NLL per token', ({ nll }) => nll),
+      ...measure('extraction', 'extraction strength', ({ extraction }) => extraction?.value),
+    ];
   const topics = Object.entries(after.topics ?? {});
   if (topics.length < 2) return [whole];
   return [

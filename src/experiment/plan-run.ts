@@ -98,6 +98,7 @@ async function planOf(opened: OpenedRecipe, processBytes: number, folder: string
     trainedShare: trainedParameters / parameterCounts(model).total,
     forgetRows: forget.sequences.length,
     retainRows: retain?.sequences.length ?? 0,
+    checkRows: checks?.forget.sequences.length ?? 0,
     memory,
     memoryParts: parts,
     availableBytes: availableMemory(processBytes),

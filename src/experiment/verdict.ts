@@ -49,8 +49,22 @@ export function verdictOf(evaluation: EvaluationRecord | null): Verdict {
     const why = sets('after').length === 0 ? 'the run has no forget set to evaluate' : 'the forget set has no values per example before and after';
     return { ...base, kind: 'not measured', headline: `Whether anything was forgotten was not measured: ${why}.`, sentences: utility };
   }
-  const change = `The forget score went from ${fraction(score('before'))} to ${fraction(score('after'))} (${interval(forgetting)} over ${forgetting.n} rows).`;
-  if (!(forgetting.interval !== undefined && forgetting.interval[1] < 0)) {
+  const change = `The forget score went from ${fraction(score('before'))} to ${fraction(score('after'))} (${interval(forgetting)} over ${forgetting.n} ${forgetting.n === 1 ? 'row' : 'rows'}).`;
+  if (forgetting.interval === undefined) {
+    // One row has no interval: neither forgetting nor chance can be claimed.
+    const fell = forgetting.difference < 0;
+    return {
+      ...base,
+      kind: 'not measured',
+      headline: `The forget score ${fell ? 'fell' : 'did not fall'}, measured on ${forgetting.n === 1 ? 'one row' : `${forgetting.n} rows`}: too few to tell it from chance.`,
+      sentences: [
+        change,
+        ...(returning === null ? [] : [`With the target expert forbidden, the edited model scores ${fraction(score('forbiddenAfter'))}.`]),
+        ...utility,
+      ],
+    };
+  }
+  if (!(forgetting.interval[1] < 0)) {
     return {
       ...base,
       kind: 'not forgotten',

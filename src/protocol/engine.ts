@@ -127,6 +127,8 @@ export interface RunPlan {
   readonly trainedShare: number;
   readonly forgetRows: number;
   readonly retainRows: number;
+  /** Rows that checks during the run score; 0 where there are no checks. */
+  readonly checkRows: number;
   readonly memory: PhasePlan;
   /** What the peak is made of, in bytes: the process as it is, weights, activations, kept streams and outputs, trained copies. */
   readonly memoryParts: Readonly<Record<'process' | 'weights' | 'activations' | 'cache' | 'optimizer', number>>;

@@ -181,6 +181,8 @@ export interface PlanView {
     readonly trainedShare: number;
     readonly forgetRows: number;
     readonly retainRows: number;
+    /** Rows that checks during the run score; 0 where there are none, and so no rule to stop by. */
+    readonly checkRows: number;
     readonly peakBytes: number;
     readonly budgetBytes: number;
     /** What the peak is made of; adds up to it. */
@@ -231,7 +233,8 @@ export interface RunView {
 export interface ComparisonRow {
   readonly set: string;
   readonly role: 'forget' | 'near' | 'utility';
-  readonly kind: 'accuracy' | 'probability';
+  /** Text has its NLL and extraction strength in rows of their own, below its probability. */
+  readonly kind: 'accuracy' | 'probability' | 'nll' | 'extraction';
   readonly rows: number;
   readonly before: number;
   readonly after: number;
@@ -239,7 +242,7 @@ export interface ComparisonRow {
   /** Accuracy of always giving the commonest answer; null without questions. */
   readonly blind: number | null;
   readonly forbiddenAfter: number | null;
-  /** One of several topics of the set above it. */
+  /** One of several topics, or another measure, of the set above it. */
   readonly topic: boolean;
 }
 

@@ -85,7 +85,8 @@ describe('surfaces', () => {
     const { comparison, run, problem } = api.store.get();
     expect(problem).to.equal(null);
     expect(run?.status, run?.reason).to.be.oneOf(['done', 'stopped']);
-    const rows = Object.fromEntries((comparison?.rows ?? []).map((row) => [row.role, row]));
+    const rows = Object.fromEntries((comparison?.rows ?? []).filter(({ topic }) => !topic).map((row) => [row.role, row]));
+    expect(comparison?.rows.filter(({ role }) => role === 'forget').map(({ kind }) => kind)).to.deep.equal(['probability', 'nll', 'extraction']);
     expect(rows.forget).to.deep.include({ kind: 'probability', rows: 1 });
     expect(rows.forget.after).to.be.lessThan(rows.forget.before);
     expect(rows.utility).to.deep.include({ kind: 'probability', rows: 32 });

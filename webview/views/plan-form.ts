@@ -118,9 +118,10 @@ function training(context: ViewContext, settings: PlanSettings): TemplateResult 
 }
 
 function stopEarly(context: ViewContext, settings: PlanSettings): TemplateResult {
-  const { data } = context.state;
+  const { data, plan } = context.state;
   const field = (name: Parameters<typeof settingField>[2], label: string, unit?: string) => settingField(context, settings, name, label, unit);
-  if (!data.stopForget)
+  const rows = plan?.answer?.checkRows ?? 0;
+  if (!data.stopForget && rows === 0)
     return html`<fieldset>
       <legend>Stop early when</legend>
       <p class="hint">Needs a stop set, which is measured during the run: choose one under “Data”. Without it the run does all its steps.</p>
@@ -143,7 +144,7 @@ function stopEarly(context: ViewContext, settings: PlanSettings): TemplateResult
         })}
       </div>
     </div>
-    <p class="hint">An empty rule is off. ${data.stopUtility ? '' : 'Rules on utility need a second stop set, of what the model should keep.'}</p>
+    <p class="hint">An empty rule is off. ${data.stopForget || rows === 0 ? '' : `No stop set is given: the ${rows === 1 ? 'forget prompt itself is' : `${count(rows)} forget prompts themselves are`} checked; the forget score of text is exp(−NLL) per token. `}${data.stopUtility ? '' : 'Rules on utility need a second stop set, of what the model should keep.'}</p>
   </fieldset>`;
 }
 

@@ -15,6 +15,10 @@ const files: Readonly<Partial<Record<DataRole, string>>> = { retain: 'retain.jso
  */
 export const neutralPreset: Preset = {
   name: 'Text without questions',
+  about: {
+    help: 'The default of every field, with rules to stop by for text.',
+    source: 'UOE paper (arXiv 2411.18797) and released code, field by field; the rules to stop by are a starting point of ours',
+  },
   recipe: { keep: 'best', checks: { everySteps: 10, forget: '.' }, stop: { forgetAtMost: 0.05, nllRiseAtMost: 0.05, patience: 2 } },
 };
 

@@ -9,6 +9,8 @@ import type { DataRole, PlanSettings, PresetChoice } from '../../protocol/workbe
 export interface Preset {
   readonly name: string;
   readonly recipe: Partial<Recipe>;
+  /** Where its values come from; the plan's own words where left out. */
+  readonly about?: { readonly help: string; readonly source: string };
 }
 
 export const defaultPreset: Preset = { name: 'Defaults', recipe: {} };
@@ -30,7 +32,7 @@ export function presetChoices(own: Preset): readonly PresetChoice[] {
     ? { help: 'What the recipe beside the model says.', source: 'recipe.uoe.json of the demo; our measurement, not the paper’s' }
     : isFile
       ? { help: 'What the recipe file says.', source: own.name }
-      : { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' };
+      : (own.about ?? { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' });
   return [
     { id: ownPreset, label: own.name, ...first },
     ...presets.filter(({ id }) => isDemo || !id.startsWith('demo-')).map(({ id, label, help, source }) => ({ id, label, help, source })),

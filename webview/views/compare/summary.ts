@@ -1,7 +1,7 @@
 /** Compare, Summary: a card per role, accuracy per topic, the evidence in sentences, the table of sets. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { ScoreCard } from '../../../src/protocol/comparison-view';
-import { count, difference, fraction, percent } from '../../../src/protocol/numbers';
+import { count, difference, fraction, loss, percent } from '../../../src/protocol/numbers';
 import type { ComparisonRow } from '../../../src/protocol/workbench';
 import { beforeAfter } from '../../charts/before-after';
 import { saveMenu } from '../../charts/save-menu';
@@ -9,6 +9,9 @@ import { topicBars } from '../../charts/topic-bars';
 import { ui } from '../../ui';
 import { banner, type Content, card, facts, icon, verdict } from '../../ui/parts';
 import { type CompareContext, cardChartWidth, innerWidth, roleSeries, roleTitles } from './context';
+
+/** Losses have a digit more. */
+const written = ({ kind }: ComparisonRow) => (kind === 'nll' ? loss : fraction);
 
 const better: Readonly<Record<ScoreCard['role'], string>> = { forget: 'FE · lower is better', utility: 'UT · higher is better', near: 'higher is better' };
 
@@ -84,17 +87,17 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
     columns,
     rows: rows.map((row) => ({
       indented: row.topic,
-      label: `${row.set}, ${row.role}: ${fraction(row.before)} before, ${fraction(row.after)} after`,
+      label: `${row.set}, ${row.role}: ${written(row)(row.before)} before, ${written(row)(row.after)} after`,
       cells: [
         row.set,
-        row.topic ? 'topic' : row.role,
+        row.kind === 'nll' || row.kind === 'extraction' ? 'measure' : row.topic ? 'topic' : row.role,
         count(row.rows),
-        fraction(row.before),
-        fraction(row.after),
-        difference(row.after - row.before),
+        written(row)(row.before),
+        written(row)(row.after),
+        difference(row.after - row.before, row.kind === 'nll' ? 4 : 3),
         row.interval ? `${fraction(row.interval[0])} … ${fraction(row.interval[1])}` : '–',
         fraction(row.blind),
-        fraction(row.forbiddenAfter),
+        written(row)(row.forbiddenAfter),
       ].slice(0, columns.length),
     })),
   });
