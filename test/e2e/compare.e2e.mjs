@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { until } from '../../tools/vscode/browser.mjs';
+import { axeSource, until } from '../../tools/vscode/browser.mjs';
 import { launch, themes } from '../../tools/vscode/page.mjs';
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-compare-'));
@@ -230,6 +230,45 @@ step('a run is repeated with its recipe, seed and data: the patch is the same to
   );
   const [, second, third] = folders().map((run) => fs.readFileSync(path.join(workspace, '.uoe/runs', run, 'patch.safetensors')));
   assert.ok(second.equals(third));
+});
+
+step('the report is the same view in one file that asks nothing of a network, in light and dark', async () => {
+  const file = path.join(home, 'report.html');
+  const { status, stderr } = spawnSync(process.execPath, ['dist/cli.js', 'report', '1', '--html', '--to', file, '--workspace', workspace], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+  const { sets } = readJson(folders()[0], 'evaluation.json');
+  const forget = sets.find(({ role }) => role === 'forget').after.score.value;
+  for (const colorScheme of ['light', 'dark']) {
+    const context = await page
+      .context()
+      .browser()
+      .newContext({ colorScheme, offline: true, viewport: { width: 1200, height: 900 } });
+    const report = await context.newPage();
+    const asked = [];
+    const problems = [];
+    report.on('request', (request) => !request.url().startsWith('data:') && asked.push(request.url()));
+    report.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    report.on('pageerror', (error) => problems.push(String(error)));
+    await report.goto(`file://${file}`);
+    await report.locator('body[data-drawn="report"]').waitFor();
+    assert.deepEqual([asked.length, problems], [1, []]);
+    assert.ok((await report.getByRole('region', { name: 'Forget', exact: true }).locator('.numbers').textContent()).includes(forget.toFixed(3)));
+    assert.equal(await report.locator('.triple canvas').count(), 6);
+    assert.ok((await report.locator('.answer').count()) > 0);
+    assert.ok(await report.getByRole('heading', { name: 'Settings' }).isVisible());
+    // Through the debugger: the page's own policy lets no other script in.
+    const debug = await context.newCDPSession(report);
+    await debug.send('Runtime.evaluate', { expression: axeSource() });
+    const { result } = await debug.send('Runtime.evaluate', {
+      expression: 'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes[0].html.slice(0, 120)]))',
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    assert.deepEqual(result.value, [], colorScheme);
+    await context.close();
+  }
 });
 
 step('axe finds nothing in any tab in four themes, and no script failed', async () => {

@@ -100,8 +100,9 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
 
   async function readTable(): Promise<void> {
     const answer = await engine.request('compare', { workspace: workspace(), model: own?.record.model });
+    if (!answer.ok) return void failed(answer);
     const now = shown();
-    if (answer.ok && now) set({ ...now, table: answer.value.table });
+    if (now) set({ ...now, table: answer.value.table });
   }
 
   async function readRouting(prompts: RoutingFigures['prompts']): Promise<void> {
