@@ -90,7 +90,7 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
       label: `${row.set}, ${row.role}: ${written(row)(row.before)} before, ${written(row)(row.after)} after`,
       cells: [
         row.set,
-        row.kind === 'nll' || row.kind === 'extraction' ? 'measure' : row.topic ? 'topic' : row.role,
+        row.kind === 'nll' || row.kind === 'extraction' ? '' : row.topic ? 'topic' : row.role,
         count(row.rows),
         written(row)(row.before),
         written(row)(row.after),
