@@ -137,7 +137,10 @@ export interface RunPlan {
   /** What the run folder will hold besides text: saved state and patch; and what its disk has free. */
   readonly disk: { readonly bytes: number; readonly free: number | null };
   /** Changes of the recipe that need less memory, with the peak then: largest effect for the least change first. */
-  readonly waysOut: readonly { readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number }; readonly peakBytes: number }[];
+  readonly waysOut: readonly {
+    readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number };
+    readonly peakBytes: number;
+  }[];
   /** What will be measured, and what can't be and why, as sentences. */
   readonly measured: readonly string[];
   readonly notMeasured: readonly string[];
@@ -325,10 +328,7 @@ export interface EngineRequests {
   ];
   readRun: [{ readonly run: string; readonly workspace: string }, RunFolder];
   /** Before: the original, or the run that `before` names. */
-  answers: [
-    { readonly model: string; readonly run: string; readonly before?: string; readonly workspace: string; readonly limit?: number },
-    AnswerComparison,
-  ];
+  answers: [{ readonly model: string; readonly run: string; readonly before?: string; readonly workspace: string; readonly limit?: number }, AnswerComparison];
   exportRun: [
     { readonly run: string; readonly workspace: string; readonly to: string; readonly form: 'checkpoint' | 'patch'; readonly link?: boolean },
     ExportResult,
