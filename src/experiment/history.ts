@@ -6,6 +6,7 @@ import { fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
 import { parseRecipe } from '../protocol/recipe';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, RunRecord, StepRecord } from '../protocol/records';
 import type { RunReader } from './run-reader';
+import { runsFolder } from './runs-folder';
 
 /** A run on disk. */
 export interface StoredRun {
@@ -20,8 +21,7 @@ export interface History {
   readonly broken: readonly { readonly folder: string; readonly why: string }[];
 }
 
-/** Where a workspace keeps its runs. */
-export const runsFolder = (workspace: string): string => path.join(workspace, '.uoe', 'runs');
+export { runsFolder } from './runs-folder';
 
 /** Files read at once. */
 const CONCURRENT = 32;

@@ -1,6 +1,6 @@
 /** The workbench's webview: posts the host's state, hands validated messages to `act`, comes back after a window reload. */
 import * as vscode from 'vscode';
-import { type WebviewMessage, webviewMessage } from '../protocol/webview-message';
+import type { WebviewMessage } from '../protocol/webview-message';
 import type { HostMessage, WorkbenchState } from '../protocol/workbench';
 import { cleaned } from './hidden-paths';
 import { pageOf } from './page';
@@ -99,7 +99,10 @@ export function wirePanel(panel: vscode.WebviewPanel, options: PanelOptions): Wo
   webview.options = { enableScripts: true, localResourceRoots: [options.dist] };
   const icon = (name: string) => vscode.Uri.joinPath(options.dist, '..', 'media', name);
   panel.iconPath = { light: icon('uoe-light.svg'), dark: icon('uoe-dark.svg') };
-  webview.onDidReceiveMessage((raw: unknown) => {
+  // Loaded while the page loads, not when the window starts; messages keep their order.
+  const checks = import('../protocol/webview-message');
+  webview.onDidReceiveMessage(async (raw: unknown) => {
+    const { webviewMessage } = await checks;
     const message = webviewMessage.safeParse(raw);
     if (!message.success) return options.log.warn(`Refused a message from the webview: ${message.error.issues[0]?.message ?? 'unknown'}`);
     if (message.data.type === 'ready') poster.ready();

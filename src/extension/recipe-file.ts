@@ -1,7 +1,7 @@
 /** A recipe file as what the workbench opens: its checkpoint, its values as a preset, its data files by role. */
 import * as vscode from 'vscode';
 import { fail, type Result } from '../protocol/fault';
-import { parseRecipe, type Recipe } from '../protocol/recipe';
+import type { Recipe } from '../protocol/recipe';
 import type { ExpertId } from '../protocol/records';
 import type { DataRole } from '../protocol/workbench';
 import type { Preset } from './workbench/plan';
@@ -43,6 +43,7 @@ export async function openRecipeFile(file: vscode.Uri, name: string, place = '')
     const why = error instanceof Error ? error.message : String(error);
     return fail('bad-file', vscode.l10n.t('{0} could not be read: {1}', vscode.workspace.asRelativePath(file, false), why));
   }
+  const { parseRecipe } = await import('../protocol/recipe');
   const parsed = parseRecipe(json);
   if (!parsed.ok) return parsed;
   const recipe = parsed.value;

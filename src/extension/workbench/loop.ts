@@ -4,18 +4,18 @@
  */
 
 import path from 'node:path';
-import { readHistory, runsFolder } from '../../experiment/history';
 import { diskReader } from '../../experiment/run-reader';
+import { runsFolder } from '../../experiment/runs-folder';
 import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
 import type { ModelInfo, RunOutcome } from '../../protocol/engine';
 import { type Fault, fail, ok, type Result, sentence } from '../../protocol/fault';
-import { type Recipe, resolveRecipe } from '../../protocol/recipe';
+import type { Recipe } from '../../protocol/recipe';
+import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protocol/records';
 import type { DataRole, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
 import { type Comparison, type ComparisonFigures, createComparison } from './comparison';
-import { findInterrupted } from './interrupted';
 import type { Jobs } from './job';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
 import { measuredStep } from './measured-step';
@@ -108,6 +108,10 @@ export interface Loop {
   restore(memento: Memento): Promise<void>;
   dispose(): void;
 }
+
+// Both check what they read with zod, whose loading a window's start does not wait for.
+const history = () => import('../../experiment/history');
+const interruptedRuns = () => import('./interrupted');
 
 interface Beginning {
   readonly recipe: Recipe;
@@ -383,6 +387,7 @@ export function createLoop(around: Surroundings): Loop {
   }
 
   async function refreshRuns(): Promise<void> {
+    const { readHistory } = await history();
     const { runs } = await readHistory(diskReader, around.workspace());
     const newestFirst = runs.map(({ record }) => record).sort((a, b) => b.number - a.number);
     set({ runs: newestFirst.map(runRow) });
@@ -522,6 +527,7 @@ export function createLoop(around: Surroundings): Loop {
     engineChanged,
     restartEngine,
     async lookForInterrupted() {
+      const { findInterrupted } = await interruptedRuns();
       const { interrupted, elsewhere } = await findInterrupted(around.workspace());
       if (state().run === null) set({ interrupted });
       return { elsewhere };

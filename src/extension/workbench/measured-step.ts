@@ -1,6 +1,7 @@
 /** Seconds of one step, from the steps that earlier runs of the same work took. */
 import type { RunFolder } from '../../protocol/engine';
-import { type Recipe, type ResolvedRecipe, resolveRecipe } from '../../protocol/recipe';
+import type { Recipe, ResolvedRecipe } from '../../protocol/recipe';
+import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { StepRecord } from '../../protocol/records';
 
 export interface MeasuredStep {

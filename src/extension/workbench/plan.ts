@@ -1,7 +1,11 @@
 /** Settings of the plan form and the recipe made from them. */
 
 import { expertName, setting } from '../../protocol/numbers';
-import { type MethodId, methodIds, presets, type Recipe, type ResolvedRecipe, resolveRecipe } from '../../protocol/recipe';
+// Not through recipe.ts, whose schemas a window's start would wait for.
+import type { MethodId, Recipe, ResolvedRecipe } from '../../protocol/recipe';
+import { methodDefaults } from '../../protocol/recipe-defaults';
+import { presets } from '../../protocol/recipe-presets';
+import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { ExpertId } from '../../protocol/records';
 import type { DataRole, PlanSettings, PresetChoice } from '../../protocol/workbench';
 
@@ -61,7 +65,7 @@ function methodFields(preset: Partial<Recipe>, method: string): Partial<Recipe> 
   return { methodOptions: undefined, retainLoss: undefined };
 }
 
-const isMethod = (id: string): id is MethodId => (methodIds as readonly string[]).includes(id);
+const isMethod = (id: string): id is MethodId => Object.hasOwn(methodDefaults, id);
 
 type MethodSettings = Pick<PlanSettings, 'retainWeight' | 'steering' | 'steeringUnit' | 'beta' | 'delta'>;
 
