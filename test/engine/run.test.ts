@@ -84,6 +84,30 @@ describe('session: a run', () => {
     }
     const stored = await ask('readRun', { run: outcome.record.id, workspace: home });
     expect(stored.steps).to.have.length(outcome.record.steps);
+
+    const changes = await ask('runChanges', { run: outcome.record.id, workspace: home });
+    expect(changes).to.deep.include({ tensors: 200, applied: 'none', dtype: 'BF16', found: changes.recorded });
+    expect(changes.changed.map(({ unit }) => unit)).to.deep.equal(
+      ['experts.10.down_proj', 'experts.10.gate_proj', 'experts.10.up_proj', 'gate'].map((name) => `model.layers.2.mlp.${name}.weight`),
+    );
+    expect(changes.places).to.have.length(4);
+    for (const { norm, weightNorm, largest } of changes.changed) {
+      expect(norm).to.be.greaterThan(0).and.lessThan(weightNorm);
+      expect(largest).to.be.at.most(norm);
+    }
+    const to = path.join(home, 'edited');
+    const exported = await ask('exportRun', { run: outcome.record.id, workspace: home, to, form: 'checkpoint' });
+    expect(changes.checkpointBytes, 'what was announced is what is written, but for the card').to.equal(
+      exported.bytesWritten - fs.statSync(path.join(to, 'README.md')).size,
+    );
+    const proof = await ask('verifyExport', { run: outcome.record.id, workspace: home, folder: to });
+    expect(proof).to.deep.equal(exported.proof);
+    fs.appendFileSync(path.join(to, 'tokenizer_config.json'), ' ');
+    expect(await ask('verifyExport', { run: outcome.record.id, workspace: home, folder: to })).to.deep.equal({
+      ...proof,
+      equal: proof.equal - 1,
+      differing: ['tokenizer_config.json'],
+    });
     await session.dispose();
   });
 });
