@@ -14,7 +14,13 @@ import {
 } from '@vscode/webview-ui-toolkit';
 import { html, nothing } from 'lit';
 import { live } from 'lit/directives/live.js';
+import { ref } from 'lit/directives/ref.js';
 import type { Column, Kit, Row } from './kit';
+
+/** The dropdown learns of its options after they are drawn, and keeps the number of the option it had: its value is set after that. */
+const whenOptionsAreThere = (value: string) => (element: Element | undefined) => {
+  if (element) requestAnimationFrame(() => Object.assign(element, { value }));
+};
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -58,7 +64,7 @@ export const toolkit: Kit = {
   choice: ({ label, value, options, onChange }) =>
     html`<div class="field">
       <span class="label" aria-hidden="true">${label}</span>
-      <vscode-dropdown aria-label=${label} .value=${live(value)} @change=${(event: Event) => onChange(inputValue(event))}>
+      <vscode-dropdown aria-label=${label} ${ref(whenOptionsAreThere(value))} @change=${(event: Event) => onChange(inputValue(event))}>
         ${options.map((option) => html`<vscode-option value=${option.value} ?selected=${option.value === value}>${option.label}</vscode-option>`)}
       </vscode-dropdown>
     </div>`,
