@@ -69,10 +69,30 @@ function joined(records: readonly RoutingRecord[]): RoutingRecord {
   if (records.length === 1) return first;
   return {
     ...first,
-    lengths: Int32Array.from(records.flatMap(({ lengths }) => Array.from(lengths))),
-    affinity: Float64Array.from(records.flatMap(({ affinity }) => Array.from(affinity))),
-    slots: Int32Array.from(records.flatMap(({ slots }) => Array.from(slots))),
+    lengths: laid(
+      Int32Array,
+      records.map(({ lengths }) => lengths),
+    ),
+    affinity: laid(
+      Float64Array,
+      records.map(({ affinity }) => affinity),
+    ),
+    slots: laid(
+      Int32Array,
+      records.map(({ slots }) => slots),
+    ),
   };
+}
+
+/** Arrays laid end to end. */
+function laid<A extends Int32Array | Float64Array>(kind: new (length: number) => A, parts: readonly A[]): A {
+  const all = new kind(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** The sequences `from..to` of a record. */
