@@ -140,7 +140,7 @@ step('a run shows its losses, ends at its stop rule, and shows before and after'
   await until(
     'Step 5',
     async () =>
-      (await view.getByText('Before and after').count()) > 0
+      (await view.getByRole('heading', { name: 'Before and after', exact: true }).count()) > 0
         ? 'over'
         : view
             .locator('.progress-line')
@@ -160,7 +160,7 @@ step('a run shows its losses, ends at its stop rule, and shows before and after'
   await picture('4-run');
   await until(
     'The comparison',
-    () => view.getByText('Before and after').count(),
+    () => view.getByRole('heading', { name: 'Before and after', exact: true }).count(),
     (count) => count > 0,
     { timeout: 800_000 },
   );
