@@ -27,6 +27,8 @@ const node = {
   mainFields: ['module', 'main'],
   external: ['vscode', 'mocha'],
   define: { 'import.meta.url': '__moduleUrl' },
+  // The native backend's kernels ask for the whole of TensorFlow.js; they use its core.
+  alias: { '@tensorflow/tfjs': '@tensorflow/tfjs-core' },
   banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
 
@@ -38,6 +40,18 @@ async function writeWasm(to) {
     if (/^tfjs-backend-wasm.*\.(wasm|js)$/.test(name)) fs.copyFileSync(path.join(from, name), path.join(to, name));
   }
   fs.writeFileSync(path.join(to, 'matmul.wasm'), await matmulWasm());
+}
+
+/** What `uoe setup-native` compiles, and the program that tries a backend out in a process of its own. */
+async function writeNative(to) {
+  const addon = 'node_modules/@tensorflow/tfjs-node-gpu/binding';
+  const folder = path.join(to, 'native');
+  fs.mkdirSync(path.join(folder, 'include'), { recursive: true });
+  for (const name of fs.readdirSync(addon)) fs.copyFileSync(path.join(addon, name), path.join(folder, name));
+  for (const name of ['binding-patch.cc', 'quiet-start.cc']) fs.copyFileSync(path.join('src/tensor/native', name), path.join(folder, name));
+  const headers = 'node_modules/node-api-headers/include';
+  for (const name of fs.readdirSync(headers)) fs.copyFileSync(path.join(headers, name), path.join(folder, 'include', name));
+  await build({ ...node, sourcemap: false, entryPoints: { 'backend-trial': 'src/tensor/native/trial-program.ts' }, outdir: to });
 }
 
 /** The page of a report: script, styles and icons in one file, which the engine fills with a run's data. */
@@ -88,6 +102,7 @@ export async function buildTests(folder, wanted) {
   const contents = files.map((file) => `import './${file}';`).join('\n');
   await build({ ...node, stdin: { contents, resolveDir: 'test', sourcefile: 'all.test.ts', loader: 'ts' }, outfile: path.join(folder, 'all.test.js') });
   await writeWasm(path.join(folder, 'wasm'));
+  await writeNative(folder);
   await writeReport(folder);
 }
 
@@ -95,6 +110,7 @@ export async function buildTests(folder, wanted) {
 export async function buildBench(folder) {
   await build({ ...node, entryPoints: { measure: 'bench/measure.ts' }, outdir: folder });
   await writeWasm(path.join(folder, 'wasm'));
+  await writeNative(folder);
 }
 
 export async function buildAll() {
@@ -115,6 +131,7 @@ export async function buildAll() {
   }
   await writeReport('dist');
   await writeWasm('dist/wasm');
+  await writeNative('dist');
   writeNeutralText('dist/neutral');
   await writeRecipeSchema('dist/recipe.schema.json');
 }

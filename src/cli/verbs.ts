@@ -18,6 +18,7 @@ import { report } from './verbs/report';
 import { restore } from './verbs/restore';
 import { runs } from './verbs/runs';
 import { score } from './verbs/score';
+import { setupNative } from './verbs/setup-native';
 import { unlearn } from './verbs/unlearn';
 
 export const verbs: readonly Verb[] = [
@@ -39,5 +40,6 @@ export const verbs: readonly Verb[] = [
   gradients,
   mcp,
   doctor,
+  setupNative,
   demo,
 ];

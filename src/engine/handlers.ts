@@ -13,6 +13,7 @@ import { applyRun, exportRun, restoreModel } from './handlers/export-run';
 import { generate } from './handlers/generate';
 import { gradients } from './handlers/gradients';
 import { handshake } from './handlers/handshake';
+import { planNativeSetup, removeNativeSetup, setUp } from './handlers/native-setup';
 import { closeModel, openModel } from './handlers/open-model';
 import { planRun } from './handlers/plan-run';
 import { preview } from './handlers/preview';
@@ -63,4 +64,7 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   report: reading(report),
   expertSet: atOnce(expertSet),
   doctor: reading(doctor),
+  planNative: atOnce(planNativeSetup),
+  setUpNative: atOnce(setUp),
+  removeNative: atOnce(removeNativeSetup),
 };

@@ -37,7 +37,7 @@ export interface Variant {
 }
 
 export interface BackendInfo {
-  readonly name: 'wasm' | 'cpu';
+  readonly name: 'tensorflow' | 'wasm' | 'cpu';
   readonly threads: number;
   /** Why this one, in a sentence. */
   readonly why: string;
@@ -289,10 +289,31 @@ export interface DoctorReport {
   readonly missing: readonly string[];
 }
 
+/** What a native set-up would do on this machine. */
+export interface NativePlan {
+  /** The cache that it goes into. */
+  readonly folder: string;
+  /** What is set up now; null without. */
+  readonly present: { readonly tensorflow: string; readonly gpu: boolean } | null;
+  /** Folder of an installed Python package `tensorflow` that is used in place. */
+  readonly inPlace: string | null;
+  /** Bytes to fetch and to keep; null where the package is used in place or was fetched before. */
+  readonly fetch: { readonly what: string; readonly bytes: number; readonly kept: number } | null;
+}
+
+export interface NativeSetup {
+  readonly folder: string;
+  readonly tensorflow: string;
+  /** A CUDA device computes. */
+  readonly gpu: boolean;
+  readonly gigaflops: number;
+  readonly seconds: number;
+}
+
 /** Request name to [parameters, answer]. */
 export interface EngineRequests {
   handshake: [
-    { readonly backend?: 'auto' | 'wasm' | 'cpu'; readonly threads?: number | 'auto'; readonly memory?: string },
+    { readonly backend?: 'auto' | 'tensorflow' | 'wasm' | 'cpu'; readonly threads?: number | 'auto'; readonly memory?: string },
     { readonly version: string; readonly backend: BackendInfo; readonly catalogue: Catalogue },
   ];
   openModel: [{ readonly path: string }, ModelInfo];
@@ -364,6 +385,11 @@ export interface EngineRequests {
   report: [{ readonly run: string; readonly workspace: string; readonly form: 'markdown' | 'html'; readonly filesOnly?: boolean }, { readonly text: string }];
   expertSet: [{ readonly record: AttributionRecord; readonly score: 'affinity' | 'share'; readonly p: number }, ExpertSetFile];
   doctor: [{ readonly folder: string }, DoctorReport];
+  planNative: [{ readonly gpu?: boolean }, NativePlan];
+  /** Fetches, compiles and proves TensorFlow for this machine; a backend that is in use stays what it is. */
+  setUpNative: [{ readonly gpu?: boolean }, NativeSetup];
+  /** Takes a set-up away again; `removed`: there was one. */
+  removeNative: [Readonly<Record<string, never>>, { readonly folder: string; readonly removed: boolean }];
 }
 
 /** Everything a run folder holds but tensors. */

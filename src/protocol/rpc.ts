@@ -45,6 +45,9 @@ const requests: Readonly<Record<RequestName, true>> = {
   report: true,
   expertSet: true,
   doctor: true,
+  planNative: true,
+  setUpNative: true,
+  removeNative: true,
 };
 
 const events: Readonly<Record<EventName, true>> = { progress: true, runStarted: true, step: true, check: true, log: true };

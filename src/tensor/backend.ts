@@ -1,96 +1,111 @@
 /** Chooses and starts a backend. TensorFlow.js has one active backend per process, and so does UOE. */
-import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import '@tensorflow/tfjs-backend-cpu';
-import { BackendWasm, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { init } from '@tensorflow/tfjs-backend-wasm/dist/backend_wasm';
-import {
-  backend as activeBackend,
-  enableProdMode,
-  memory as engineMemory,
-  env,
-  ready,
-  registerBackend,
-  removeBackend,
-  setBackend,
-} from '@tensorflow/tfjs-core';
-import { fail, ok, type Result } from '../protocol/fault';
-import { installWasmGather } from './wasm-gather';
-import { guardWasmHeap, type WasmBackend } from './wasm-heap';
-import { installWasmMatMul } from './wasm-matmul';
-import { startWasmWithThreads } from './wasm-threads';
+import { enableProdMode, ready, setBackend } from '@tensorflow/tfjs-core';
+import { fail, ok, type Result, sentence } from '../protocol/fault';
+import { admit } from './native/admission';
+import { nativeFolder, readManifest } from './native/place';
+import { closeWasm, openWasm } from './wasm-backend';
 
-export type BackendName = 'wasm' | 'cpu';
+export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
 
 export interface Backend {
   readonly name: BackendName;
   readonly threads: number;
   readonly why: string;
+  /** How to get a faster one, where there is a way. */
+  readonly faster?: string;
 }
 
 let current: Backend | null = null;
-let wasmThreads = 0;
-let kernelsInstalled = false;
-
-/** Where the build puts the package's wasm files: beside the bundle. */
-const wasmFolder = () => path.join(__dirname, 'wasm');
 
 /** Below this hidden size most products last less than a millisecond: waiting for a second thread costs more than it saves on a busy machine. */
 const smallHiddenSize = 512;
 
+/** Below this hidden size the calls into TensorFlow cost more than its products save. */
+const smallForNative = 256;
+
+/** One sentence for whoever lacks it. */
+export const howToGetNative = 'Run "uoe setup-native" (in VS Code: "UOE: Set Up Native Acceleration").';
+
 /** One thread per core up to 8 (the binary's own limit); 'auto' takes one for small models. */
-const threadCount = (threads: number | 'auto', hiddenSize: number): number =>
+const wasmThreads = (threads: number | 'auto', hiddenSize: number): number =>
   Math.max(1, Math.min(8, threads !== 'auto' ? threads : hiddenSize < smallHiddenSize ? 1 : os.availableParallelism()));
 
+const nativeThreads = (threads: number | 'auto'): number => Math.max(1, threads === 'auto' ? os.availableParallelism() : threads);
+
+/** Loads TensorFlow where a set-up is there and proved. */
+async function openNative(threads: number | 'auto'): Promise<Result<{ readonly threads: number; readonly why: string }>> {
+  const { nativeInUse, startNative } = await import('./native/tensorflow');
+  const wanted = nativeThreads(threads);
+  const told = ({ version, gpu, threads: own }: { version: string; gpu: boolean; threads: number }) => {
+    const kept = own !== wanted && threads !== 'auto' ? ` It keeps the ${own} thread${own === 1 ? '' : 's'} it was started with in this process.` : '';
+    return ok({ threads: own, why: `TensorFlow ${version} is set up on this machine${gpu ? ' and computes on its CUDA device' : ''}.${kept}` });
+  };
+  const running = nativeInUse();
+  if (running) {
+    await setBackend('tensorflow');
+    return told(running);
+  }
+  const folder = nativeFolder();
+  const manifest = await readManifest(folder);
+  if (!manifest) return fail('not-found', `TensorFlow is not set up on this machine (looked in ${folder}).`, howToGetNative);
+  const admitted = await admit(folder, manifest, wanted);
+  if (!admitted.ok) return admitted;
+  const done = await admitted.value.begin();
+  try {
+    return told(await startNative(manifest, wanted));
+  } catch (error) {
+    return fail('unsupported', `TensorFlow could not be loaded: ${error instanceof Error ? error.message : String(error)}`, howToGetNative);
+  } finally {
+    await done();
+  }
+}
+
+async function useWasm(threads: number | 'auto', hiddenSize: number, why: string, faster?: string): Promise<Result<Backend>> {
+  const count = wasmThreads(threads, hiddenSize);
+  const opened = await openWasm(count);
+  if (!opened.ok) return opened;
+  const small = threads === 'auto' && count === 1 ? ' One thread: for a model this small more would only wait for each other.' : '';
+  return use({ name: 'wasm', threads: opened.value, why: `${why}${small}`, ...(faster === undefined ? {} : { faster }) });
+}
+
+function use(backend: Backend): Result<Backend> {
+  current = backend;
+  return ok(backend);
+}
+
 /**
- * Starts (or switches to) a backend: 'auto' is wasm with repaired kernels; cpu is plain JavaScript, the check.
- * The thread count of wasm is fixed while tensors are alive in it; it is started anew for another count when none are.
+ * Starts (or switches to) a backend. 'auto' is TensorFlow where it is set up and the model is large enough to gain by it, else wasm with
+ * repaired kernels; cpu is plain JavaScript, the check. The thread count of wasm is fixed while tensors are alive in it; that of TensorFlow
+ * as long as the process lives.
  */
 export async function openBackend(wanted: 'auto' | string, threads: number | 'auto', hiddenSize = Number.POSITIVE_INFINITY): Promise<Result<Backend>> {
-  if (wanted !== 'auto' && wanted !== 'wasm' && wanted !== 'cpu') {
-    return fail('unsupported', `Backend "${wanted}" is not part of this version.`, 'Use --backend wasm (fast) or cpu (plain JavaScript), or leave it out.');
-  }
   enableProdMode();
   if (wanted === 'cpu') {
     await setBackend('cpu');
     await ready();
-    current = { name: 'cpu', threads: 1, why: 'Plain JavaScript was asked for.' };
-    return ok(current);
+    return use({ name: 'cpu', threads: 1, why: 'Plain JavaScript was asked for.' });
   }
-  const count = threadCount(threads, hiddenSize);
-  if (wasmThreads > 0 && count !== wasmThreads && engineMemory().numTensors === 0) {
-    removeBackend('wasm');
-    registerBackend('wasm', async () => new BackendWasm((await init()).wasm));
-    wasmThreads = 0;
+  if (wanted === 'wasm') return useWasm(threads, hiddenSize, 'WebAssembly was asked for.');
+  if (wanted === 'tensorflow') {
+    const opened = await openNative(threads);
+    return opened.ok ? use({ name: 'tensorflow', ...opened.value }) : opened;
   }
-  if (wasmThreads > 0) {
-    await setBackend('wasm');
-  } else {
-    const folder = wasmFolder();
-    if (!fs.existsSync(path.join(folder, 'tfjs-backend-wasm-threaded-simd.wasm'))) {
-      return fail('not-found', `The wasm files are missing in ${folder}.`, 'Build again with "npm run build".');
-    }
-    if (!kernelsInstalled) {
-      installWasmMatMul(path.join(folder, 'matmul.wasm'));
-      installWasmGather();
-      kernelsInstalled = true;
-    }
-    setWasmPaths(`${folder}${path.sep}`);
-    if (count > 1) {
-      wasmThreads = await startWasmWithThreads(count, folder);
-    } else {
-      env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-      await setBackend('wasm');
-      await ready();
-      wasmThreads = 1;
-    }
-    guardWasmHeap(activeBackend() as WasmBackend);
+  if (wanted !== 'auto') {
+    return fail('unsupported', `Backend "${wanted}" is not part of this version.`, 'Use --backend tensorflow, wasm or cpu, or leave it out.');
   }
-  const small = threads === 'auto' && count === 1 ? ' One thread: for a model this small more would only wait for each other.' : '';
-  const why = `${wanted === 'wasm' ? 'WebAssembly was asked for.' : 'WebAssembly works on every machine without set-up.'}${small}`;
-  current = { name: 'wasm', threads: wasmThreads, why };
-  return ok(current);
+  if (hiddenSize < smallForNative) return useWasm(threads, hiddenSize, `WebAssembly is the fastest for a hidden size of ${hiddenSize}.`);
+  const opened = await openNative(threads);
+  if (opened.ok) return use({ name: 'tensorflow', ...opened.value });
+  const absent = opened.fault.code === 'not-found';
+  const why = absent ? 'WebAssembly works on every machine without set-up.' : `WebAssembly, because TensorFlow can't be used: ${sentence(opened.fault)}`;
+  return useWasm(
+    threads,
+    hiddenSize,
+    why,
+    absent && process.platform === 'linux' && process.arch === 'x64' ? `TensorFlow itself is several times as fast. ${howToGetNative}` : undefined,
+  );
 }
 
 /** The backend in use; an error in the program if none was opened. */
@@ -101,10 +116,6 @@ export function backendInUse(): Backend {
 
 /** Ends the wasm threads so that the process can end by itself. */
 export function closeBackend(): void {
-  if (wasmThreads > 0) {
-    removeBackend('wasm');
-    registerBackend('wasm', async () => new BackendWasm((await init()).wasm));
-  }
-  wasmThreads = 0;
+  closeWasm();
   current = null;
 }

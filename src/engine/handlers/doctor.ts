@@ -2,51 +2,32 @@ import os from 'node:os';
 import { version } from '../../../package.json';
 import { freeBytes } from '../../files/disk-fault';
 import type { DoctorReport } from '../../protocol/engine';
-import { openBackend } from '../../tensor/backend';
-import { inScope, read, uploadMatrix } from '../../tensor/host';
-import { matMul } from '../../tensor/tf';
+import { sentence } from '../../protocol/fault';
+import { type Backend, howToGetNative, openBackend } from '../../tensor/backend';
+import { nativeFolder, readManifest } from '../../tensor/native/place';
+import { unsupportedHere } from '../../tensor/native/setup';
+import { mostError, tryBackend } from '../../tensor/native/trial';
+import { gigaflops, productError } from '../../tensor/self-test';
 import type { Handler } from '../call';
 
-/** Side of the product that is timed: large enough to be about arithmetic, small enough for a slow machine. */
-const timedSide = 512;
-const timedRounds = 4;
-const checkedSide = 64;
+type Seen = DoctorReport['backends'][number];
 
-/** Values in [-1, 1) that need no random numbers: the fraction of multiples of the golden ratio. */
-const values = (count: number, offset: number): Float32Array =>
-  Float32Array.from({ length: count }, (_, i) => (((i + offset) * 0.6180339887498949) % 1) * 2 - 1);
-
-const product = (side: number): Float32Array =>
-  inScope(() => read(matMul(uploadMatrix(values(side * side, 0), side, side), uploadMatrix(values(side * side, 7), side, side))));
-
-/** Largest difference from the product in float64, relative to the largest element. */
-function productError(): number {
-  const [a, b, own] = [values(checkedSide ** 2, 0), values(checkedSide ** 2, 7), product(checkedSide)];
-  let worst = 0;
-  let largest = 0;
-  for (let i = 0; i < checkedSide; i++) {
-    for (let j = 0; j < checkedSide; j++) {
-      let exact = 0;
-      for (let k = 0; k < checkedSide; k++) exact += a[i * checkedSide + k] * b[k * checkedSide + j];
-      largest = Math.max(largest, Math.abs(exact));
-      worst = Math.max(worst, Math.abs(exact - own[i * checkedSide + j]));
-    }
-  }
-  return worst / largest;
-}
-
-/** GFLOP/s of f32 products, copies in and out included; the first round warms up. */
-function gigaflops(): number {
-  product(timedSide);
-  const began = performance.now();
-  for (let round = 0; round < timedRounds; round++) product(timedSide);
-  return (2 * timedSide ** 3 * timedRounds) / ((performance.now() - began) * 1e6);
+/** The backend in use is measured here, the others in processes of their own: threads of one would disturb the other. */
+async function measured(name: 'tensorflow' | 'wasm' | 'cpu', used: Backend | null, speed: number | null, threads: number, signal: AbortSignal): Promise<Seen> {
+  const notes = { tensorflow: 'TensorFlow itself; the fastest.', wasm: 'WebAssembly; works everywhere.', cpu: 'Plain JavaScript; slow, for checking.' };
+  const note = notes[name];
+  if (used?.name === name) return { name, available: true, threads: used.threads, gigaflops: speed, note: `${note} ${used.why}` };
+  const absent = (why: string): Seen => ({ name, available: false, threads: null, gigaflops: null, note: why });
+  const manifest = name === 'tensorflow' ? await readManifest(nativeFolder()) : undefined;
+  if (manifest === null) return absent(unsupportedHere() ?? 'TensorFlow is not set up on this machine.');
+  const trial = await tryBackend(name, name === 'cpu' ? 1 : threads, { manifest, signal });
+  return trial.ok ? { name, available: true, threads: trial.value.threads, gigaflops: trial.value.gigaflops, note } : absent(trial.fault.message);
 }
 
 /** What this machine can do, tried out; what is missing and how to get it. */
 export const doctor: Handler<'doctor'> = async ({ settings }, { folder }, call): Promise<DoctorReport> => {
   const missing: string[] = [];
-  call.progress('Testing arithmetic', 0, 1, 'backends');
+  call.progress('Testing arithmetic', 0, 3, 'backends');
   const opened = await openBackend(settings.backend, settings.threads);
   let error = Number.POSITIVE_INFINITY;
   let speed: number | null = null;
@@ -54,12 +35,22 @@ export const doctor: Handler<'doctor'> = async ({ settings }, { folder }, call):
     error = productError();
     speed = gigaflops();
   } else {
-    missing.push(`${opened.fault.message} ${opened.fault.remedy ?? ''}`.trim());
+    missing.push(sentence(opened.fault));
+  }
+  const used = opened.ok ? opened.value : null;
+  const threads = settings.threads === 'auto' ? os.availableParallelism() : settings.threads;
+  const backends: Seen[] = [];
+  for (const name of ['tensorflow', 'wasm', 'cpu'] as const) {
+    backends.push(await measured(name, used, speed, threads, call.signal));
+    call.progress('Testing arithmetic', backends.length, 3, 'backends');
+  }
+  backends.push({ name: 'webgpu', available: false, threads: null, gigaflops: null, note: 'Not part of this version.' });
+  if (!backends[0].available && unsupportedHere() === null) {
+    missing.push(`${backends[0].note} ${howToGetNative}`);
   }
   const free = os.freemem();
   if (settings.memory > os.totalmem()) missing.push("The memory budget is larger than this machine's memory: set a smaller --memory.");
   const disk = await freeBytes(folder);
-  const used = opened.ok ? opened.value.name : null;
   return {
     version,
     node: process.versions.node,
@@ -68,19 +59,8 @@ export const doctor: Handler<'doctor'> = async ({ settings }, { folder }, call):
     cores: os.availableParallelism(),
     memory: { total: os.totalmem(), free, budget: settings.memory },
     disk: { folder, free: disk },
-    backends: [
-      {
-        name: 'wasm',
-        available: used === 'wasm' || used === 'cpu',
-        threads: used === 'wasm' && opened.ok ? opened.value.threads : null,
-        gigaflops: used === 'wasm' ? speed : null,
-        note: 'WebAssembly; the default.',
-      },
-      { name: 'cpu', available: true, threads: 1, gigaflops: used === 'cpu' ? speed : null, note: 'Plain JavaScript; slow, for checking.' },
-      { name: 'tensorflow', available: false, threads: null, gigaflops: null, note: 'Not part of this version.' },
-      { name: 'webgpu', available: false, threads: null, gigaflops: null, note: 'Not part of this version.' },
-    ],
-    selfTest: { passed: error < 1e-4, error },
+    backends,
+    selfTest: { passed: error < mostError, error },
     missing,
   };
 };

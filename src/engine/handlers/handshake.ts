@@ -12,6 +12,6 @@ export const handshake: Handler<'handshake'> = async (session, params) => {
     threads: params.threads ?? settings.threads,
     memory: params.memory === undefined ? settings.memory : unwrap(memoryBytes(params.memory)),
   };
-  const { name, threads, why } = unwrap(await openBackend(session.settings.backend, session.settings.threads));
-  return { version, backend: { name, threads, why }, catalogue };
+  const backend = unwrap(await openBackend(session.settings.backend, session.settings.threads));
+  return { version, backend, catalogue };
 };

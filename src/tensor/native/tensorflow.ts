@@ -1,0 +1,99 @@
+/**
+ * TensorFlow itself as a backend: the kernels of @tensorflow/tfjs-node-gpu 4.22.0 on an addon at any path, without the package's own loader
+ * (it wants node-pre-gyp and package.json beside it, and cannot be bundled).
+ */
+import { createRequire } from 'node:module';
+import util from 'node:util';
+import { BatchMatMul, DataStorage, type DataType, engine, KernelBackend, ready, registerBackend, setBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
+import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
+import type { NativeManifest } from './place';
+import { installRowProduct } from './row-product';
+
+/** What we use of the addon. */
+interface Binding {
+  readonly TF_Version: string;
+  isUsingGpuDevice(): boolean;
+}
+
+/** What we use of the package's backend, whose methods ours takes over. */
+interface Inherited {
+  move(dataId: object, values: unknown, shape: readonly number[], dtype: DataType, references: number): void;
+  getInputTensorIds(tensors: readonly TensorInfo[]): number[];
+}
+
+export interface Native {
+  readonly version: string;
+  readonly gpu: boolean;
+  readonly threads: number;
+}
+
+let native: Native | null = null;
+
+/** What runs in this process; null before it was started. */
+export const nativeInUse = (): Native | null => native;
+
+/** Gone in Node 23; the package's kernels call them. */
+function restoreUtil(): void {
+  const old = util as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
+  old.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  old.isArray ??= Array.isArray;
+}
+
+/** What TensorFlow reads once, when its library is loaded; the user's own values win but for threads. */
+function setEnvironment(threads: number): void {
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  // oneDNN's own pool never gives memory back, and blocks for 10 s when there is none.
+  process.env.TF_ONEDNN_USE_SYSTEM_ALLOCATOR ??= '1';
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  process.env.TF_NUM_INTRAOP_THREADS = String(threads);
+}
+
+function loadBinding({ addon, quiet }: NativeManifest): Binding {
+  const load = (file: string): unknown => createRequire(file)(file);
+  const start = load(quiet) as { hold(): void; give(): void };
+  start.hold();
+  try {
+    return load(addon) as Binding;
+  } finally {
+    start.give();
+  }
+}
+
+/** The package's class is of ES5 and cannot extend the class that tfjs-core's ES modules export: its methods are taken over one by one. */
+function backendOn(binding: Binding): KernelBackend {
+  class NativeBackend extends KernelBackend {
+    readonly binding = binding;
+    readonly isGPUPackage = binding.isUsingGpuDevice();
+    readonly isUsingGpuDevice = binding.isUsingGpuDevice();
+    readonly tensorMap = new DataStorage(this, engine());
+  }
+  for (const name of Object.getOwnPropertyNames(NodeJSKernelBackend.prototype)) {
+    if (name === 'constructor') continue;
+    Object.defineProperty(NativeBackend.prototype, name, Object.getOwnPropertyDescriptor(NodeJSKernelBackend.prototype, name) as PropertyDescriptor);
+  }
+  const own = new NativeBackend() as NativeBackend & Inherited;
+  const { move } = own;
+  // The package copies an array when a kernel first wants it; until then a write to the array would change the tensor.
+  own.move = (dataId, values, shape, dtype, references) => {
+    move.call(own, dataId, values, shape, dtype, references);
+    if (ArrayBuffer.isView(values) && dtype !== 'complex64' && dtype !== 'string') own.getInputTensorIds([{ dataId, shape: [...shape], dtype }]);
+  };
+  return own;
+}
+
+/** Loads TensorFlow into this process, for good, and makes it the backend. A set-up that is not proved can end the process. */
+export async function startNative(manifest: NativeManifest, threads: number): Promise<Native> {
+  if (!native) {
+    restoreUtil();
+    setEnvironment(threads);
+    const binding = loadBinding(manifest);
+    const backend = backendOn(binding);
+    registerBackend('tensorflow', () => backend, 3);
+    installRowProduct(BatchMatMul);
+    native = { version: binding.TF_Version, gpu: binding.isUsingGpuDevice(), threads };
+  }
+  if (!(await setBackend('tensorflow'))) throw new Error('TensorFlow was loaded but did not become the backend.');
+  await ready();
+  return native;
+}
