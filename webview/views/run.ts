@@ -29,7 +29,7 @@ function progress({ state, steps }: ViewContext, run: RunView): TemplateResult {
   const done = steps.at(-1)?.step ?? 0;
   const left = run.secondsPerStep === null ? null : run.secondsPerStep * (run.plannedSteps - done);
   const phase = state.job && steps.length === 0 ? state.job.message : '';
-  const ends = isActive(run) ? (left === null ? '' : `at most ${duration(left)} left`) : 'finished';
+  const ends = isActive(run) ? (left === null ? '' : `at most ${duration(left)} left`) : run.status === 'interrupted' ? 'cut off' : 'finished';
   return html`<progress max=${run.plannedSteps} value=${done} aria-label="Steps done"></progress>
     <div class="progress-line">
       <span>step ${padded(done, run.plannedSteps)} of ${run.plannedSteps}</span><span>${duration(run.elapsedSeconds)} elapsed</span><span>${ends}</span>
