@@ -1,6 +1,6 @@
 /** What the interface and `uoe inspect` show of a checkpoint. */
 import { parameterCounts } from '../passes/model';
-import type { ModelInfo } from '../protocol/engine';
+import type { BackendInfo, ModelInfo } from '../protocol/engine';
 import { unwrap } from '../protocol/fault';
 import type { TensorRef } from '../protocol/tensors';
 import { firstNotFinite } from '../tensor/dtype';
@@ -33,7 +33,7 @@ function limitsOf({ tokenizer, model }: OpenedModel): string[] {
   return [`The tokenizer has ${tokenizer.vocabularySize} tokens, the model only ${vocabSize}: text with the others is refused.`];
 }
 
-export async function modelInfo(opened: OpenedModel, memory: number, call: Call): Promise<ModelInfo> {
+export async function modelInfo(opened: OpenedModel, memory: number, backend: BackendInfo, call: Call): Promise<ModelInfo> {
   const { checkpoint, model, tokenizer } = opened;
   const { shape } = model;
   await refuseDamaged(opened, call);
@@ -57,5 +57,6 @@ export async function modelInfo(opened: OpenedModel, memory: number, call: Call)
     fingerprint: unwrap(await checkpoint.fingerprint(call.signal)),
     unsupported: limitsOf(opened),
     plan: attributionPlan(opened, memory),
+    backend,
   };
 }

@@ -65,6 +65,8 @@ export interface ModelInfo {
   /** Sentences about things UOE can't do with this checkpoint; empty when all is well. */
   readonly unsupported: readonly string[];
   readonly plan: PhasePlan;
+  /** What computes for this model: small ones are faster on another. */
+  readonly backend: BackendInfo;
 }
 
 /** What a phase needs, in bytes; peak is the process's. */

@@ -56,7 +56,7 @@ export interface EngineView {
   readonly backend?: BackendInfo;
 }
 
-export interface ModelView extends Omit<ModelInfo, 'path'> {
+export interface ModelView extends Omit<ModelInfo, 'path' | 'backend'> {
   readonly name: string;
 }
 

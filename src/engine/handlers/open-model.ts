@@ -1,8 +1,12 @@
 import type { Handler } from '../call';
 import { modelInfo } from '../model-info';
+import { backendReady } from '../session-backend';
 
-export const openModel: Handler<'openModel'> = async ({ models, settings }, { path }, call) =>
-  modelInfo(await models.open(path, settings.memory), settings.memory, call);
+export const openModel: Handler<'openModel'> = async (session, { path }, call) => {
+  const { memory } = session.settings;
+  const opened = await session.models.open(path, memory);
+  return modelInfo(opened, memory, await backendReady(session, opened), call);
+};
 
 export const closeModel: Handler<'closeModel'> = async ({ models }, { path }) => {
   await models.close(path);

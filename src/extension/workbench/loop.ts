@@ -124,7 +124,7 @@ interface Beginning {
 const isActive = (run: RunView | null): run is RunView => run !== null && ['running', 'paused', 'stopping'].includes(run.status);
 
 function viewOf(info: ModelInfo, name: string): WorkbenchState['model'] {
-  const { path: _path, ...rest } = info;
+  const { path: _path, backend: _backend, ...rest } = info;
   return { ...rest, name };
 }
 
@@ -205,7 +205,12 @@ export function createLoop(around: Surroundings): Loop {
     sources = { ...noSources, ...newSources, ...given, ...(selected.length > 0 ? { forget: selected } : {}) };
     settings = settingsOf(preset);
     clearResults();
-    set({ model: viewOf(info.value, name), data: viewsOf(sources), step: sources.forget.length > 0 ? 'find' : 'model' });
+    set({
+      engine: { ...state().engine, backend: info.value.backend },
+      model: viewOf(info.value, name),
+      data: viewsOf(sources),
+      step: sources.forget.length > 0 ? 'find' : 'model',
+    });
     await refreshRuns();
     if (sources.forget.length > 0) await read();
     else void preview.refresh(path, sources, reading());
@@ -449,6 +454,7 @@ export function createLoop(around: Surroundings): Loop {
     if (path === null) return;
     const info = await jobs.run('Opening the checkpoint again', (options) => engine.request('openModel', { path }, options));
     if (!info.ok) return failed('The checkpoint could not be opened', info.fault);
+    set({ engine: { ...state().engine, backend: info.value.backend } });
     await refreshRuns();
   }
 
