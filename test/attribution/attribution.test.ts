@@ -1,4 +1,5 @@
 /** Eq. 2 on every golden checkpoint, and what is made of it: subsets, stability, targets, ESFT's sets. */
+
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { aggregate, type RoutingRecord, ranking } from '../../src/attribution/affinity';
@@ -11,13 +12,14 @@ import type { Shape } from '../../src/model/family';
 import { asStored } from '../../src/passes/model';
 import { unwrap } from '../../src/protocol/fault';
 import type { RankedExpert } from '../../src/protocol/records';
+import { fast } from '../backends';
 import { goldenFolders } from '../oracle/golden';
 import { randomOf } from '../oracle/random';
 import { closeGolden, openGolden } from '../passes/golden-case';
 
 for (const { name, folder } of goldenFolders()) {
   it(`attribution of ${name} equals Hugging Face: affinity, share, ranking, target`, async () => {
-    const given = await openGolden(folder, 'wasm');
+    const given = await openGolden(folder, fast);
     const { model, golden, sequences } = given;
     const { attribution, target } = golden.scalars;
     if (!attribution) throw new Error(`${name} holds no attribution.`);

@@ -1,10 +1,12 @@
 /** Every family on configurations nobody wrote down: logits and routing equal to the oracle's float64. */
+
 import { expect } from 'chai';
 import type { LayerRouting } from '../../src/passes/forward';
 import { logitsAt } from '../../src/passes/head';
 import { asStored } from '../../src/passes/model';
 import { pack } from '../../src/passes/packing';
 import { sweepAll } from '../../src/passes/sweep';
+import { inTurn } from '../backends';
 import { completeConfig, families } from '../oracle/config';
 import { forward } from '../oracle/model';
 import { maxDifference } from '../passes/golden-case';
@@ -17,7 +19,7 @@ for (const family of families) {
   describe(`${family}: random configurations equal the oracle`, () => {
     for (const seed of seeds) {
       // The odd seeds on plain JavaScript.
-      const backend = seed % 2 === 0 ? 'wasm' : 'cpu';
+      const backend = inTurn(seed);
       it(`seed ${seed} on ${backend}`, () =>
         withTiny(family, seed, backend, async ({ model, checkpoint, config, forget, retain }) => {
           const all = [...forget, ...retain];

@@ -3,8 +3,9 @@ import type { LayerRouting } from '../../src/passes/forward';
 import { logitsAt, scoreTargets } from '../../src/passes/head';
 import { asStored } from '../../src/passes/model';
 import { sweepAll } from '../../src/passes/sweep';
+import { backends } from '../backends';
 import { goldenFolders } from '../oracle/golden';
-import { backends, closeGolden, type GoldenCase, maxDifference, openGolden } from './golden-case';
+import { closeGolden, type GoldenCase, maxDifference, openGolden } from './golden-case';
 
 // Tolerances: test/fixtures/golden/README.md, "Recommended tolerances".
 for (const backend of backends) {

@@ -4,10 +4,8 @@ import { type OpenModel, openModel } from '../../src/passes/model';
 import { type PackedBatch, pack } from '../../src/passes/packing';
 import { unwrap } from '../../src/protocol/fault';
 import type { TokenSequence } from '../../src/protocol/sequences';
-import { openBackend } from '../../src/tensor/backend';
+import { type BackendName, openBackend } from '../../src/tensor/backend';
 import { type Golden, loadGolden, type SetName } from '../oracle/golden';
-
-export const backends = ['wasm', 'cpu'] as const;
 
 export interface GoldenCase {
   readonly golden: Golden;
@@ -23,7 +21,7 @@ export const sequenceOf = (ids: readonly number[], labels: readonly number[] | n
   source: { file: 'golden', line: 1 },
 });
 
-export async function openGolden(folder: string, backend: (typeof backends)[number]): Promise<GoldenCase> {
+export async function openGolden(folder: string, backend: BackendName): Promise<GoldenCase> {
   unwrap(await openBackend(backend, 1));
   const golden = loadGolden(folder);
   const model = unwrap(openModel(unwrap(await openCheckpoint(folder)), 2 ** 30));

@@ -9,12 +9,13 @@ import { klDivergence, logitsAt, pullBackTargets, scoreTargets } from '../../src
 import { asStored, type OpenModel, openModel } from '../../src/passes/model';
 import { unwrap } from '../../src/protocol/fault';
 import { openBackend } from '../../src/tensor/backend';
+import { backends } from '../backends';
 import { completeConfig } from '../oracle/config';
 import { linear, logSoftmax, rmsNorm } from '../oracle/matrix';
 import { randomOf } from '../oracle/random';
 import type { OracleTensor } from '../oracle/safetensors';
 import { tinyCheckpoint, tinyConfig, tinyWeights } from '../oracle/tiny';
-import { backends, closeGolden, maxDifference } from './golden-case';
+import { closeGolden, maxDifference } from './golden-case';
 
 const rows = Int32Array.of(0, 4, 1, 4, 3);
 const tokens = 6;

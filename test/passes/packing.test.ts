@@ -1,4 +1,5 @@
 /** Packing: where every token of every sequence lies, what it sees, and what predicts it. */
+
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { scoreTargets } from '../../src/passes/head';
@@ -6,6 +7,7 @@ import { asStored } from '../../src/passes/model';
 import { pack, type Span, spanMask, targetsOf } from '../../src/passes/packing';
 import { sweepAll } from '../../src/passes/sweep';
 import type { TokenSequence } from '../../src/protocol/sequences';
+import { fast } from '../backends';
 import { families } from '../oracle/config';
 import { forward } from '../oracle/model';
 import { randomOf } from '../oracle/random';
@@ -125,7 +127,7 @@ describe('options that share their prompt', () => {
       withTiny(
         family,
         seedWhere(family, ({ num_hidden_layers }) => num_hidden_layers >= 3, 20),
-        'wasm',
+        fast,
         async ({ model, checkpoint }) => {
           const random = randomOf(`options ${family}`);
           const ids = (length: number) => Array.from({ length }, () => random.integer(3, model.shape.vocabSize - 1));

@@ -1,4 +1,5 @@
 /** Gradients through the layers above a target, against central differences of the oracle. */
+
 import { expect } from 'chai';
 import type { LayerRouting } from '../../src/passes/forward';
 import { pullBackTargets, scoreTargets } from '../../src/passes/head';
@@ -7,6 +8,7 @@ import { pack, targetsOf } from '../../src/passes/packing';
 import { type KeptLayer, pullBack, type UnitGradients } from '../../src/passes/pull-back';
 import { sweepAll } from '../../src/passes/sweep';
 import { unitName } from '../../src/protocol/tensors';
+import { inTurn } from '../backends';
 import { type Family, families, type OracleConfig } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
 import { allChoices, nll, scoreAll } from '../oracle/losses';
@@ -22,8 +24,8 @@ const denseAbove = (family: Family) => (config: OracleConfig) => deepEnough(conf
 
 for (const family of families) {
   const cases = [
-    { backend: 'wasm', seed: seedWhere(family, deepEnough), what: 'two layers above the target' },
-    { backend: 'cpu', seed: seedWhere(family, denseAbove(family), 100), what: qwen(family) ? 'a dense layer above the target' : 'another draw' },
+    { backend: inTurn(0), seed: seedWhere(family, deepEnough), what: 'two layers above the target' },
+    { backend: inTurn(1), seed: seedWhere(family, denseAbove(family), 100), what: qwen(family) ? 'a dense layer above the target' : 'another draw' },
   ] as const;
   for (const { backend, seed, what } of cases) {
     it(`pull-back, ${family}, ${what} (${backend}): expert and router of the lowest layer`, () =>

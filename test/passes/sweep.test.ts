@@ -1,10 +1,12 @@
 /** Passes from a stream on: cut anywhere they give the same; forbidden experts; nothing stays in the backend. */
+
 import { expect } from 'chai';
 import { scoreTargets } from '../../src/passes/head';
 import { asStored, type Conditions, forbidding } from '../../src/passes/model';
 import { targetsOf } from '../../src/passes/packing';
 import { start, sweep, sweepAll } from '../../src/passes/sweep';
 import { backendMemory } from '../../src/tensor/host';
+import { fast } from '../backends';
 import { goldenFolders } from '../oracle/golden';
 import { closeGolden, type GoldenCase, openGolden } from './golden-case';
 
@@ -12,7 +14,7 @@ for (const { name, folder } of goldenFolders()) {
   describe(`sweep of ${name}`, () => {
     let given: GoldenCase;
     before(async () => {
-      given = await openGolden(folder, 'wasm');
+      given = await openGolden(folder, fast);
     });
     after(() => closeGolden(given));
 

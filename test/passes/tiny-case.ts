@@ -6,12 +6,12 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
 import { type OpenModel, openModel } from '../../src/passes/model';
 import { unwrap } from '../../src/protocol/fault';
 import type { TokenSequence } from '../../src/protocol/sequences';
-import { openBackend } from '../../src/tensor/backend';
+import { type BackendName, openBackend } from '../../src/tensor/backend';
 import { completeConfig, type Family, type OracleConfig } from '../oracle/config';
 import type { OracleSequence } from '../oracle/losses';
 import { randomOf } from '../oracle/random';
 import { type TinyCheckpoint, tinyConfig, writeTinyCheckpoint } from '../oracle/tiny';
-import { type backends, closeGolden } from './golden-case';
+import { closeGolden } from './golden-case';
 
 export interface TinyCase extends TinyCheckpoint {
   readonly model: OpenModel;
@@ -26,7 +26,7 @@ export function seedWhere(family: Family, wanted: (config: OracleConfig) => bool
 }
 
 /** Writes, opens, runs `body`, closes, removes. */
-export async function withTiny(family: Family, seed: number, backend: (typeof backends)[number], body: (given: TinyCase) => Promise<void>): Promise<void> {
+export async function withTiny(family: Family, seed: number, backend: BackendName, body: (given: TinyCase) => Promise<void>): Promise<void> {
   unwrap(await openBackend(backend, 1));
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-tiny-'));
   try {

@@ -1,10 +1,12 @@
 /** Every differentiable operation behind the door, against central differences. */
+
 import { expect } from 'chai';
 import { rmsNorm } from '../../src/model/norm';
 import { unwrap } from '../../src/protocol/fault';
 import { openBackend } from '../../src/tensor/backend';
 import { inScope, read, upload } from '../../src/tensor/host';
 import * as tf from '../../src/tensor/tf';
+import { backends } from '../backends';
 import { randomOf } from '../oracle/random';
 
 type Operation = (x: tf.Tensor, y: tf.Tensor) => tf.Tensor;
@@ -39,7 +41,7 @@ const operations: Record<string, Operation> = {
   rmsNorm: (x, y) => rmsNorm(x, tf.slice(y, [0, 0], [1, 4]), 1e-5),
 };
 
-for (const backend of ['wasm', 'cpu'] as const) {
+for (const backend of backends) {
   describe(`gradients of operations on ${backend}`, () => {
     before(async () => {
       unwrap(await openBackend(backend, 1));

@@ -1,12 +1,14 @@
 /** Rows of a stream: gathered and scattered with their gradients; and a row's bits, which may not depend on its company. */
+
 import { gather } from '@tensorflow/tfjs-core';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { unwrap } from '../../src/protocol/fault';
-import { openBackend } from '../../src/tensor/backend';
+import { type BackendName, openBackend } from '../../src/tensor/backend';
 import { inScope, read, upload, uploadMatrix } from '../../src/tensor/host';
 import { gatherRows, rowIndex, scatterRows } from '../../src/tensor/rows';
 import { grads, reshape, type Tensor2D } from '../../src/tensor/tf';
+import { backends } from '../backends';
 import { randomOf } from '../oracle/random';
 import type { Products } from './programs/products';
 import { runProgram } from './programs/run';
@@ -40,7 +42,7 @@ const rowCases = fc.integer({ min: 1, max: 12 }).chain((height) =>
   }),
 );
 
-for (const backend of ['wasm', 'cpu'] as const) {
+for (const backend of backends) {
   describe(`rows on ${backend}`, () => {
     before(async () => {
       unwrap(await openBackend(backend, 1));
@@ -103,31 +105,34 @@ for (const backend of ['wasm', 'cpu'] as const) {
   });
 }
 
+const threadsOf = (name: BackendName): readonly number[] => (name === 'cpu' ? [1] : [1, 2]);
+
 describe('bits of products', () => {
   const runs: Record<string, Products> = {};
   before(async function () {
     this.timeout(120_000);
-    for (const [name, threads] of [
-      ['wasm', 1],
-      ['wasm', 2],
-      ['cpu', 1],
-    ] as const)
-      runs[`${name} ${threads}`] = (await runProgram('products', [name, String(threads)])) as Products;
+    for (const name of backends)
+      for (const threads of threadsOf(name)) runs[`${name} ${threads}`] = (await runProgram('products', [name, String(threads)])) as Products;
   });
 
-  it('the threaded binary runs with its threads', () => {
-    expect(Object.values(runs).map(({ threads }) => threads)).to.deep.equal([1, 2, 1]);
-  });
-
-  it('threads do not change a bit of a product', () => {
-    expect(runs['wasm 2'].product).to.equal(runs['wasm 1'].product);
-    expect(runs['wasm 2'].transposed).to.equal(runs['wasm 1'].transposed);
-  });
+  for (const name of backends) {
+    for (const threads of threadsOf(name)) {
+      it(`${name} runs with ${threads} thread${threads === 1 ? '' : 's'}, and they do not change a bit of a product`, () => {
+        const own = runs[`${name} ${threads}`];
+        expect(own.threads).to.equal(threads);
+        expect(own.product).to.equal(runs[`${name} 1`].product);
+        expect(own.transposed).to.equal(runs[`${name} 1`].transposed);
+      });
+    }
+  }
 
   // passes/frozen-outputs.ts rests on this.
-  for (const name of ['wasm 1', 'wasm 2', 'cpu 1']) {
+  for (const name of backends.flatMap((backend) => threadsOf(backend).map((threads) => `${backend} ${threads}`))) {
     it(`an expert's output for a row does not depend on the rows beside it (${name} thread)`, () => {
-      for (const { rows, bits } of runs[name].expert) expect(bits, `${rows} rows`).to.equal(runs[name].expert[0].bits);
+      for (const { size, rows, bits } of runs[name].expert) {
+        const alone = runs[name].expert.find((other) => other.size === size);
+        expect(bits, `${size}, ${rows} rows`).to.equal(alone?.bits);
+      }
     });
   }
 });

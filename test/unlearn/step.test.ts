@@ -1,4 +1,5 @@
 /** One step: gradients against the oracle, micro-batches, what is run, what a run starts from, and what ends it. */
+
 import { expect } from 'chai';
 import { frozenOutputs } from '../../src/passes/frozen-outputs';
 import type { Recipe } from '../../src/protocol/recipe';
@@ -9,6 +10,7 @@ import { batchAt } from '../../src/unlearn/batches';
 import { evaluateStep, type LossPart, type Training, type TrainState, takeStep } from '../../src/unlearn/step';
 import { streamsOf } from '../../src/unlearn/training-set';
 import type { Overlay } from '../../src/weights/store';
+import { fast, inTurn } from '../backends';
 import type { Checkpoint } from '../oracle/checkpoint';
 import { families } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
@@ -76,7 +78,7 @@ function targetsOf(given: TinyCase): Record<'one' | 'two' | 'layers', Target['ex
 
 describe('gradients of a step equal central differences of the oracle', () => {
   for (const [i, family] of families.entries()) {
-    const backend = i % 2 === 0 ? 'wasm' : 'cpu';
+    const backend = inTurn(i);
 
     it(`${family} (${backend}): GDIFF with anchor, experts of two layers`, () =>
       withTiny(family, trainableSeed(family), backend, async (given) => {
@@ -116,7 +118,7 @@ describe('gradients of a step equal central differences of the oracle', () => {
 
   for (const train of ['router', 'expert'] as const) {
     it(`${train} only: these units and no others`, () =>
-      withTiny('deepseek_v3', trainableSeed('deepseek_v3', 80), 'wasm', async (given) => {
+      withTiny('deepseek_v3', trainableSeed('deepseek_v3', 80), fast, async (given) => {
         const experts = targetsOf(given).layers;
         const { training, initial } = await openTiny(given, { method: 'gdiff', anchor: { weight: 1 } }, { experts, train });
         const { gradients } = await evaluateStep(training, initial.params, 1);
@@ -126,7 +128,7 @@ describe('gradients of a step equal central differences of the oracle', () => {
   }
 
   it('KL over all positions of the retain rows, prompt and last position included', () =>
-    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 80), 'wasm', async (given) => {
+    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 80), fast, async (given) => {
       const { training, initial } = await openTiny(
         given,
         { method: 'ga', retainLoss: { kind: 'kl', weight: 2 } },
@@ -172,7 +174,7 @@ describe('micro-batches', () => {
   };
   for (const [name, fields] of Object.entries(losses)) {
     it(`${name}: 2, 3 or 5 of them add up to the undivided batch, whatever their numbers of targets`, () =>
-      withTiny('qwen2_moe', trainableSeed('qwen2_moe', 120), 'wasm', async (drawn) => {
+      withTiny('qwen2_moe', trainableSeed('qwen2_moe', 120), fast, async (drawn) => {
         // Five forget rows and three retain rows: some micro-batches hold no retain row.
         const given = { ...drawn, forget: [...drawn.forget, ...drawn.retain], retain: [drawn.forget[1], ...drawn.retain] };
         const counts = given.forget.map(({ targetMask }) => targetMask.reduce((sum, one) => sum + one, 0));
@@ -211,7 +213,7 @@ describe('what a step runs', () => {
   const thereAndBack = (from: number, to: number) => [...there(from, to), ...there(from, to).reverse()];
 
   it('RMU no layer above the target, GDIFF each layer above it once forward and once back, none anything below', () =>
-    withTiny('olmoe', trainableSeed('olmoe', 7), 'wasm', async (given) => {
+    withTiny('olmoe', trainableSeed('olmoe', 7), fast, async (given) => {
       const top = given.model.shape.layers - 1;
       for (const layer of given.model.shape.moeLayers) {
         const experts = [{ layer, expert: 1 }];
@@ -229,7 +231,7 @@ describe('what a step runs', () => {
     }));
 
   it('leaves no tensor behind', () =>
-    withTiny('deepseek_v3', trainableSeed('deepseek_v3'), 'wasm', async (given) => {
+    withTiny('deepseek_v3', trainableSeed('deepseek_v3'), fast, async (given) => {
       const { training, initial } = await openTiny(
         given,
         { method: 'npo', retainLoss: { kind: 'kl' } },
@@ -244,7 +246,7 @@ describe('what a step runs', () => {
 
 describe('a run that starts from a patch', () => {
   it('keeps the original as the reference of NPO, KL and RMU', () =>
-    withTiny('qwen3_moe', trainableSeed('qwen3_moe', 60), 'wasm', async (given) => {
+    withTiny('qwen3_moe', trainableSeed('qwen3_moe', 60), fast, async (given) => {
       const { low, high } = layersOf(given);
       const experts = [{ layer: high, expert: targetsOf(given).layers[0].expert }];
       // The patch holds a layer below the target and the target itself.
@@ -288,7 +290,7 @@ describe('batches of a run', () => {
   const sizes: Partial<Recipe> = { method: 'gdiff', batchSize: 2, steps: 7, seed: 3 };
 
   it("a step's losses are those of its rows: ids, mask and targets of the same rows, across the ends of passes", () =>
-    withTiny('mixtral', trainableSeed('mixtral', 5), 'wasm', async (given) => {
+    withTiny('mixtral', trainableSeed('mixtral', 5), fast, async (given) => {
       const { training, initial } = await openTiny(given, { ...sizes, batchSize: 4 }, target(given));
       const streams = streamsOf(training.recipe, training.rows);
       const scored = { forget: scoreAll(given.checkpoint, given.forget), retain: scoreAll(given.checkpoint, given.retain) };
@@ -304,7 +306,7 @@ describe('batches of a run', () => {
     })).timeout(120_000);
 
   it('weights do not depend, bit for bit, on how many frozen outputs are kept', () =>
-    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 5), 'wasm', async (given) => {
+    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 5), fast, async (given) => {
       const weightsAfter = async (keep: number | null) => {
         const { training: opened, initial } = await openTiny(given, sizes, target(given));
         const d = given.model.shape.hiddenSize;

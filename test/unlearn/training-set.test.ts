@@ -1,4 +1,5 @@
 /** What training reads instead of the layers below the target: equal to the oracle, and of the original. */
+
 import { expect } from 'chai';
 import { asStored } from '../../src/passes/model';
 import { type OriginalPass, originalPass } from '../../src/passes/original-pass';
@@ -9,6 +10,7 @@ import { unitName } from '../../src/protocol/tensors';
 import { type TrainState, takeStep } from '../../src/unlearn/step';
 import { expertsByLayer, prepareTraining, type StepRange, stepWindow, type TrainingRows, trainedUnits, usesRetain } from '../../src/unlearn/training-set';
 import { noOverlay, type Overlay } from '../../src/weights/store';
+import { fast, inTurn } from '../backends';
 import { families } from '../oracle/config';
 import { logProbability, scoreAll } from '../oracle/losses';
 import { maxDifference } from '../passes/golden-case';
@@ -69,7 +71,7 @@ describe('trained units', () => {
 describe('training set', () => {
   for (const [i, family] of families.entries()) {
     it(`${family}: streams, choices and references equal the oracle's`, () =>
-      withTiny(family, trainableSeed(family, 200), i % 2 === 0 ? 'cpu' : 'wasm', async (given) => {
+      withTiny(family, trainableSeed(family, 200), inTurn(i + 1), async (given) => {
         const { set, high } = await prepared(given, { method: 'npo', retainLoss: { kind: 'kl' } });
         const { hiddenSize: d, topK, moeLayers, layers } = given.model.shape;
         expect([set.lowest, set.highest]).to.deep.equal([high, high]);
@@ -119,7 +121,7 @@ describe('training set', () => {
     { method: 'rmu', methodOptions: { c: { timesHiddenNorm: 3 } } },
   ] satisfies Partial<Recipe>[]) {
     it(`${fields.method}: a step from a pass over all rows (attribution's) is the step from a pass of its own`, () =>
-      withTiny('deepseek_v3', trainableSeed('deepseek_v3', 200), 'wasm', async (given) => {
+      withTiny('deepseek_v3', trainableSeed('deepseek_v3', 200), fast, async (given) => {
         const rows = rowsOf(given);
         const all = { forget: [...rows.forget.keys()], retain: [...rows.retain.keys()] };
         const pass = await originalPass(given.model, rows, all, asStored, {
@@ -153,7 +155,7 @@ describe('training set', () => {
   }
 
   it('steps prepared for two of them at a time are, to the bit, those prepared all at once', () =>
-    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 200), 'wasm', async (given) => {
+    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 200), fast, async (given) => {
       const [layer] = given.model.shape.moeLayers;
       const target: Target = { experts: [{ layer, expert: 1 }], train: 'expert+router' };
       const fields = { method: 'npo', retainLoss: { kind: 'kl' }, batchSize: 1, steps: 4 } satisfies Partial<Recipe>;
@@ -230,7 +232,7 @@ describe('training set', () => {
     }));
 
   it('with a patch below the target: streams of the patched model, references of the original', () =>
-    withTiny('olmoe', trainableSeed('olmoe', 200), 'wasm', async (given) => {
+    withTiny('olmoe', trainableSeed('olmoe', 200), fast, async (given) => {
       const { model } = given;
       const low = model.shape.moeLayers[0];
       const units = trainedUnits(model, {

@@ -4,11 +4,11 @@
  */
 import { createRequire } from 'node:module';
 import util from 'node:util';
-import { BatchMatMul, DataStorage, type DataType, engine, KernelBackend, ready, registerBackend, setBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import { DataStorage, type DataType, engine, KernelBackend, ready, registerBackend, setBackend, type TensorInfo } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
 import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import type { NativeManifest } from './place';
-import { installRowProduct } from './row-product';
+import { steadyKernels } from './steady-kernels';
 
 /** What we use of the addon. */
 interface Binding {
@@ -90,7 +90,7 @@ export async function startNative(manifest: NativeManifest, threads: number): Pr
     const binding = loadBinding(manifest);
     const backend = backendOn(binding);
     registerBackend('tensorflow', () => backend, 3);
-    installRowProduct(BatchMatMul);
+    steadyKernels();
     native = { version: binding.TF_Version, gpu: binding.isUsingGpuDevice(), threads };
   }
   if (!(await setBackend('tensorflow'))) throw new Error('TensorFlow was loaded but did not become the backend.');

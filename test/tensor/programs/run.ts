@@ -16,6 +16,7 @@ export async function runProgram(name: string, args: readonly string[] = []): Pr
     '--platform=node',
     '--format=cjs',
     '--main-fields=module,main',
+    '--alias:@tensorflow/tfjs=@tensorflow/tfjs-core',
     `--outfile=${bundle}`,
   ]);
   const { stdout } = await execute(process.execPath, [bundle, ...args], { maxBuffer: 2 ** 26 });

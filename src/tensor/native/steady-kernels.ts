@@ -1,0 +1,99 @@
+/**
+ * Kernels whose bits for a row depend on what is computed beside it, made steady: what is kept of a pass (passes/frozen-outputs.ts), and a run
+ * that is resumed, rest on a row having the same bits in any company. Measured on TensorFlow 2.21: products of a single row of more than about a
+ * thousand columns are summed in another order than a row among others (relative difference 1e-6); and the last elements of an array whose
+ * size is no multiple of the processor's vector go through another exp, log, pow, rsqrt and sigmoid (3e-7). Products are otherwise steady,
+ * also for other numbers of threads (test/tensor/rows.test.ts). None of this is known of CUDA devices.
+ */
+import {
+  BatchMatMul,
+  concat,
+  div,
+  Exp,
+  exp,
+  getKernel,
+  Log,
+  max,
+  type NamedAttrMap,
+  type NamedTensorInfoMap,
+  ones,
+  Pow,
+  Rsqrt,
+  registerKernel,
+  reshape,
+  Sigmoid,
+  Softmax,
+  slice,
+  sub,
+  sum,
+  type Tensor,
+  type TensorInfo,
+  unregisterKernel,
+  util,
+} from '@tensorflow/tfjs-core';
+
+type Kernel = (given: { inputs: NamedTensorInfoMap; backend: object; attrs?: NamedAttrMap }) => TensorInfo | TensorInfo[];
+
+function replace(name: string, make: (stock: Kernel) => Kernel): void {
+  const config = getKernel(name, 'tensorflow');
+  if (!config) throw new Error(`The native backend has no kernel ${name}.`);
+  unregisterKernel(name, 'tensorflow');
+  registerKernel({ ...config, kernelFunc: make(config.kernelFunc as Kernel) });
+}
+
+/** A single row is multiplied twice over, as two rows. */
+const asTwoRows =
+  (stock: Kernel): Kernel =>
+  (given) => {
+    const a = given.inputs.a as Tensor;
+    const { transposeA } = given.attrs as NamedAttrMap & { transposeA: boolean };
+    if (a.shape.length !== 2 || a.shape[transposeA ? 1 : 0] !== 1) return stock(given);
+    const doubled = concat([a, a], transposeA ? 1 : 0);
+    const product = stock({ ...given, inputs: { ...given.inputs, a: doubled } }) as Tensor;
+    const row = slice(product, [0, 0], [1, product.shape[1] as number]);
+    doubled.dispose();
+    product.dispose();
+    return row;
+  };
+
+/** Elements of the longest vector of a processor (AVX-512). */
+const vector = 16;
+
+/** Elements past the last whole vector get company: ones, for which all of these functions are defined. */
+const inWholeVectors =
+  (input: 'x' | 'a') =>
+  (stock: Kernel): Kernel =>
+  (given) => {
+    const x = given.inputs[input] as Tensor;
+    const size = util.sizeFromShape(x.shape);
+    const missing = (vector - (size % vector)) % vector;
+    const other = input === 'a' ? (given.inputs.b as TensorInfo) : null;
+    if (missing === 0 || size === 0 || x.dtype !== 'float32' || (other !== null && util.sizeFromShape(other.shape) !== 1)) return stock(given);
+    const flat = reshape(x, [size]);
+    const rest = ones([missing]);
+    const whole = concat([flat, rest]);
+    const done = stock({ ...given, inputs: { ...given.inputs, [input]: whole } }) as Tensor;
+    const own = slice(done, [0], [size]);
+    const shaped = reshape(own, x.shape);
+    for (const part of [flat, rest, whole, done, own]) part.dispose();
+    return shaped;
+  };
+
+/** TensorFlow's takes reciprocals of all rows' sums together; this one divides. */
+const softmaxByParts: Kernel = ({ inputs }) => {
+  const logits = inputs.logits as Tensor;
+  const most = max(logits, -1, true);
+  const below = sub(logits, most);
+  const powers = exp(below);
+  const sums = sum(powers, -1, true);
+  const shares = div(powers, sums);
+  for (const part of [most, below, powers, sums]) part.dispose();
+  return shares;
+};
+
+export function steadyKernels(): void {
+  replace(BatchMatMul, asTwoRows);
+  for (const name of [Exp, Log, Rsqrt, Sigmoid]) replace(name, inWholeVectors('x'));
+  replace(Pow, inWholeVectors('a'));
+  replace(Softmax, () => softmaxByParts);
+}
