@@ -14,6 +14,7 @@ import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
 import { type Place, withoutPaths } from './hidden-paths';
+import { setUpNativeOf } from './native-setup';
 import { panelType } from './panel';
 import { presentJob } from './progress';
 import { promptActionsOf } from './prompt-actions';
@@ -32,6 +33,7 @@ import { initialState } from './workbench/initial';
 import { createJobs } from './workbench/job';
 import { createLoop, type Figures, type Loop, type Memento } from './workbench/loop';
 import { createStore, type Store } from './workbench/store';
+import { translateWith } from './workbench/text';
 import { createPanelHolder, type PanelHolder } from './workbench-panel';
 
 const mementoKey = 'uoe.workbench';
@@ -118,6 +120,7 @@ export interface ExtensionApi {
 }
 
 export function activate(context: vscode.ExtensionContext): ExtensionApi {
+  translateWith(vscode.l10n.t);
   const log = vscode.window.createOutputChannel('UOE', { log: true });
   const store = createStore<WorkbenchState>(initialState(vscode.workspace.isTrusted));
   const figures = createStore<Figures>({ heatmap: null, prompts: null, ticks: null, tokens: null, steps: { run: '', rows: [] } });
@@ -169,6 +172,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     selection,
     jobs,
     panel,
+    setUpNative: setUpNativeOf({ engine, restartEngine: loop.restartEngine, report: notify.report }),
     log,
     report: notify.report,
     workspace: () => workspaceUri(context),

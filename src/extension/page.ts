@@ -25,6 +25,7 @@ export function pageOf(webview: vscode.Webview, dist: vscode.Uri): string {
 </head>
 <body>
 <div id="workbench"></div>
+<script type="application/json" id="texts">${JSON.stringify(vscode.l10n.bundle ?? {}).replaceAll('<', '\\u003c')}</script>
 <script nonce="${script}" src="${file('webview.js')}"></script>
 </body>
 </html>`;

@@ -8,14 +8,17 @@ const readJson = (file: string): Strings => JSON.parse(fs.readFileSync(file, 'ut
 const placeholders = (text: string): readonly string[] => [...new Set(text.match(/\{\d+\}/g) ?? [])].sort();
 const links = (text: string): readonly string[] => (text.match(/\(command:[\w.]+\)/g) ?? []).sort();
 
-/** The first argument of every `vscode.l10n.t(…)` of the extension host. */
+const sourcesOf = (folder: string): readonly string[] =>
+  (fs.readdirSync(folder, { recursive: true }) as string[]).filter((file) => file.endsWith('.ts')).map((file) => path.join(folder, file));
+
+/** The first argument of every `vscode.l10n.t(…)` of the extension host, and of every `t(…)` and `rich(…)` of the loop and the page. */
 function translated(): { readonly texts: readonly string[]; readonly others: readonly string[] } {
-  const files = (fs.readdirSync('src/extension', { recursive: true }) as string[]).filter((file) => file.endsWith('.ts'));
   const texts = new Set<string>();
   const others: string[] = [];
-  for (const file of files) {
-    const source = fs.readFileSync(path.join('src/extension', file), 'utf8');
-    for (const [call, quoted] of source.matchAll(/l10n\.t\(\s*('(?:[^'\\\n]|\\.)*')?/g)) {
+  for (const file of [...sourcesOf('src/extension'), ...sourcesOf('webview')]) {
+    const source = fs.readFileSync(file, 'utf8');
+    if (/workbench.text\.ts$|webview.text\.ts$/.test(file)) continue;
+    for (const [call, quoted] of source.matchAll(/(?:l10n\.t|(?<![\w.$])(?:t|rich))\(\s*('(?:[^'\\\n]|\\.)*')?/g)) {
       // Quoted as JSON, so that the escapes are read the same way.
       if (quoted) texts.add(JSON.parse(`"${quoted.slice(1, -1).replaceAll("\\'", "'").replaceAll('"', '\\"')}"`));
       else others.push(`${file}: ${call}`);
