@@ -1,11 +1,18 @@
 // `npm test`: sets up what it needs, then runs everything. `npm test -- walls unit` runs only the steps with these words in their names;
 // VERBOSE=1 shows the output of every step as it comes.
+
+import path from 'node:path';
 import { checks } from './checks.mjs';
+import { whyNotNative } from './native.mjs';
 import { installPackages } from './packages.mjs';
 import { runSteps } from './steps.mjs';
 
 const build = { name: 'build', kind: 'check', args: ['esbuild.config.mjs'], minutes: 5 };
 const unit = { name: 'unit and property tests', kind: 'suite', args: ['tools/unit.mjs'], minutes: 15 };
+const native = [
+  { name: 'native set-up', kind: 'check', args: ['tools/native.mjs'], minutes: 5 },
+  { name: 'numeric tests on TensorFlow', kind: 'suite', args: ['tools/native.mjs', '--test'], minutes: 10 },
+];
 const editor = [
   { name: 'VS Code set-up', kind: 'check', args: ['tools/vscode/setup.mjs'], minutes: 10 },
   { name: 'tests inside VS Code', kind: 'suite', args: ['tools/vscode/inhost.mjs'], minutes: 10 },
@@ -17,9 +24,17 @@ const start = Date.now();
 installPackages();
 const hasEditor = process.platform === 'linux' && process.arch === 'x64';
 if (!hasEditor) console.log(`skipped: the tests in VS Code need Linux on x64, this is ${process.platform} on ${process.arch}`);
-const steps = [...checks, build, unit, ...(hasEditor ? editor : [])].filter((step) => wanted.length === 0 || wanted.some((word) => step.name.includes(word)));
+const noNative = whyNotNative();
+if (noNative !== null) console.log(`skipped: ${noNative}`);
+// The other tests know no native backend, whatever this machine has set up.
+process.env.UOE_NATIVE = path.resolve('.build', 'no-native');
+const steps = [...checks, build, unit, ...(noNative === null ? native : []), ...(hasEditor ? editor : [])].filter(
+  (step) => wanted.length === 0 || wanted.some((word) => step.name.includes(word)),
+);
 if (steps.length === 0) console.error(`No step is called ${wanted.join(' or ')}.`);
-const { passed, failed, skipped } = await runSteps(steps);
+const sums = await runSteps(steps);
+const { passed, failed } = sums;
+const skipped = sums.skipped + (noNative === null ? 0 : 1) + (hasEditor ? 0 : 1);
 console.log(`\n${((Date.now() - start) / 1000).toFixed(0)} s${skipped > 0 ? `, ${skipped} skipped` : ''}`);
 console.log(`${passed} passed, ${failed} failed`);
 // Not process.exit: it would cut off what a slow pipe has not taken yet.

@@ -87,7 +87,13 @@ export const scoringOptions = (): Option[] => [
 export const everywhere = (): Option[] => [
   parsed('--memory <size>', 'memory budget, such as 8GB (default: 8GB)', memorySize),
   parsed('--threads <n>', 'threads, or auto', threadCount),
-  new Option('--backend <name>', 'what computes (default: auto)').choices(['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu']),
+  new Option('--backend <name>', 'what computes; auto is TensorFlow where it is set up, else wasm (default: auto)').choices([
+    'auto',
+    'tensorflow',
+    'webgpu',
+    'wasm',
+    'cpu',
+  ]),
   parsed('--seed <n>', 'seed', whole(0)),
   new Option('--workspace <folder>', 'folder whose .uoe/ holds the runs (default: the current folder)'),
   new Option('--json', 'one JSON document on stdout'),

@@ -29,6 +29,7 @@ export interface ActionParts {
   readonly selection: EditorSelection;
   readonly jobs: Jobs;
   readonly panel: PanelHolder;
+  readonly setUpNative: () => Promise<void>;
   readonly log: vscode.LogOutputChannel;
   readonly report: (fault: Fault) => void;
   readonly workspace: () => vscode.Uri;
@@ -58,13 +59,14 @@ export interface Actions {
   runRecipe(file: vscode.Uri | undefined): Promise<void>;
   refreshRuns(): Promise<void>;
   compareAnswers(): Promise<void>;
+  setUpNative(): Promise<void>;
   restartEngine(): Promise<void>;
   showLog(): void;
   /** One message of the webview. */
   act(message: WebviewMessage): void;
 }
 
-export function actionsOf({ context, store, figures, loop, exports, selection, jobs, panel, log, report, workspace }: ActionParts): Actions {
+export function actionsOf({ context, store, figures, loop, exports, selection, jobs, panel, setUpNative, log, report, workspace }: ActionParts): Actions {
   const answerDocuments = createAnswerDocuments();
   context.subscriptions.push(answerDocuments);
   const runActions = runActionsOf({ loop, store, workspace, report });
@@ -231,6 +233,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     runRecipe: dataActions.runRecipe,
     refreshRuns: () => loop.refreshRuns(),
     compareAnswers,
+    setUpNative,
     restartEngine: () => loop.restartEngine(),
     showLog: () => log.show(),
     act(message) {

@@ -61,6 +61,7 @@ export const commandTable = [
   { id: 'uoe.deleteRun', title: 'Delete Run…', enablement: idle, palette: 'false', withoutEngine: 'moves the folder to the trash' },
   { id: 'uoe.compareAnswers', title: 'Compare Answers', icon: '$(diff)', enablement: 'isWorkspaceTrusted && uoe.hasComparison', withoutEngine: 'starts one' },
   { id: 'uoe.refreshRuns', title: 'Refresh Run History', icon: '$(refresh)', enablement: trusted, withoutEngine: 'starts one' },
+  { id: 'uoe.setUpNative', title: 'Set Up Native Acceleration…', enablement: trusted, withoutEngine: 'starts one' },
   { id: 'uoe.restartEngine', title: 'Restart Engine', enablement: trusted, withoutEngine: 'starts one' },
   { id: 'uoe.showLog', title: 'Show Log', withoutEngine: 'shows the log' },
 ] as const satisfies readonly CommandEntry[];

@@ -49,6 +49,7 @@ export function registerCommands(actions: Actions, prompts: PromptActions): read
     'uoe.exportRun': (row) => row !== undefined && actions.exportRun(row as RunRow),
     'uoe.compareAnswers': () => actions.compareAnswers(),
     'uoe.refreshRuns': () => actions.refreshRuns(),
+    'uoe.setUpNative': () => actions.setUpNative(),
     'uoe.restartEngine': () => actions.restartEngine(),
     'uoe.showLog': () => actions.showLog(),
   };

@@ -29,7 +29,7 @@ const sound: Readonly<Record<string, string>> = {
   ...Object.fromEntries(ROOMS.map((room) => [`src/${room}/room.ts`, `export const ${room} = 1;`])),
   'src/protocol/recipe.ts': "import { z } from 'zod'; import { protocol } from './room'; export const recipe = z.literal(protocol);",
   'src/files/disk.ts': "import fs from 'node:fs'; import write from 'lru-cache'; export const disk = [fs, write];",
-  'src/tensor/backend.ts': "import fs from 'node:fs'; import { add } from '@tensorflow/tfjs-core'; export const tensor = [fs, add];",
+  'src/tensor/wasm-backend.ts': "import fs from 'node:fs'; import { add } from '@tensorflow/tfjs-core'; export const tensor = [fs, add];",
   'src/checkpoint/shards.ts':
     "import { disk } from '../files/disk'; import type { recipe } from '../protocol/recipe'; export const shards: [typeof disk, typeof recipe] | null = null;",
   'src/extension/main.ts': "import * as vscode from 'vscode'; import { engine } from '../engine/room'; export const main = [vscode, engine];",
