@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { matmulWasm } from './tools/kernels/matmul.mjs';
 import { writeNeutralText } from './tools/neutral-text.mjs';
 
@@ -31,6 +31,43 @@ const node = {
   alias: { '@tensorflow/tfjs': '@tensorflow/tfjs-core' },
   banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
+
+/**
+ * The extension in parts: what a window needs at its start in one, what `import()` names in others that are read when they are used.
+ * VS Code compiles all it reads before it activates, so the start's part stays small. esbuild splits ES modules alone, hence the second step.
+ */
+export async function writeExtension(to) {
+  const { outputFiles, metafile } = await build({
+    ...node,
+    banner: {},
+    define: {},
+    format: 'esm',
+    splitting: true,
+    sourcemap: 'inline',
+    metafile: true,
+    write: false,
+    entryPoints: { extension: 'src/extension/extension.ts' },
+    chunkNames: 'extension-[name]-[hash]',
+    outdir: to,
+  });
+  fs.mkdirSync(to, { recursive: true });
+  for (const { path: file, text } of outputFiles) {
+    const { code, map } = await transform(text, {
+      format: 'cjs',
+      platform: 'node',
+      target: node.target,
+      minify: production,
+      legalComments: 'none',
+      sourcemap: 'external',
+      sourcefile: path.basename(file),
+      // require, so that VS Code hands out its own module.
+      supported: { 'dynamic-import': false },
+    });
+    fs.writeFileSync(file, `${code}//# sourceMappingURL=${path.basename(file)}.map\n`);
+    fs.writeFileSync(`${file}.map`, map);
+  }
+  return metafile;
+}
 
 /** The wasm backend's files and our product for it. */
 async function writeWasm(to) {
@@ -115,9 +152,10 @@ export async function buildBench(folder) {
 
 export async function buildAll() {
   fs.rmSync('dist', { recursive: true, force: true });
-  const entries = { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts', extension: 'src/extension/extension.ts' };
+  const entries = { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' };
   const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => fs.existsSync(file)));
   await build({ ...node, entryPoints: present, outdir: 'dist' });
+  await writeExtension('dist');
   if (fs.existsSync('webview/main.ts')) {
     await build({
       ...common,
