@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 
 /** Bundles `name`.ts beside the test bundle (the wasm files are there), runs it, and parses what it prints. */
-export async function runProgram(name: string, args: readonly string[] = []): Promise<unknown> {
+export async function runProgram(name: string, args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Promise<unknown> {
   const bundle = path.join(__dirname, `${name}.js`);
   const source = path.join('test', 'tensor', 'programs', `${name}.ts`);
   await execute(process.execPath, [
@@ -19,6 +19,6 @@ export async function runProgram(name: string, args: readonly string[] = []): Pr
     '--alias:@tensorflow/tfjs=@tensorflow/tfjs-core',
     `--outfile=${bundle}`,
   ]);
-  const { stdout } = await execute(process.execPath, [bundle, ...args], { maxBuffer: 2 ** 26 });
+  const { stdout } = await execute(process.execPath, [bundle, ...args], { maxBuffer: 2 ** 26, env: { ...process.env, ...environment } });
   return JSON.parse(stdout);
 }
