@@ -34,7 +34,8 @@ const node = {
 
 /**
  * The extension in parts: what a window needs at its start in one, what `import()` names in others that are read when they are used.
- * VS Code compiles all it reads before it activates, so the start's part stays small. esbuild splits ES modules alone, hence the second step.
+ * VS Code compiles all it reads before it activates, so the start's part stays small. esbuild splits ES modules alone, hence the second step;
+ * it would also copy the whole of VS Code's API for every file that imports it, hence the plain require.
  */
 export async function writeExtension(to) {
   const { outputFiles, metafile } = await build({
@@ -43,6 +44,7 @@ export async function writeExtension(to) {
     define: {},
     format: 'esm',
     splitting: true,
+    minify: false,
     sourcemap: 'inline',
     metafile: true,
     write: false,
@@ -52,7 +54,9 @@ export async function writeExtension(to) {
   });
   fs.mkdirSync(to, { recursive: true });
   for (const { path: file, text } of outputFiles) {
-    const { code, map } = await transform(text, {
+    const linked = text.replace(/^import \* as (\w+) from "vscode";$/gm, 'const $1 = vscodeApi;');
+    const source = linked === text ? text : `const vscodeApi = require("vscode");${linked}`;
+    const { code, map } = await transform(source, {
       format: 'cjs',
       platform: 'node',
       target: node.target,
@@ -60,7 +64,6 @@ export async function writeExtension(to) {
       legalComments: 'none',
       sourcemap: 'external',
       sourcefile: path.basename(file),
-      // require, so that VS Code hands out its own module.
       supported: { 'dynamic-import': false },
     });
     fs.writeFileSync(file, `${code}//# sourceMappingURL=${path.basename(file)}.map\n`);

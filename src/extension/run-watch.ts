@@ -11,16 +11,22 @@ export function followRuns(workspace: vscode.Uri, refresh: () => Promise<void>):
     clearTimeout(timer);
     timer = setTimeout(() => void refresh(), settle);
   };
-  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(workspace, '.uoe/runs/*/run.json'));
-  watcher.onDidCreate(look);
-  watcher.onDidChange(look);
-  watcher.onDidDelete(look);
+  let watcher: vscode.FileSystemWatcher | undefined;
+  function watch(): void {
+    watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(workspace, '.uoe/runs/*/run.json'));
+    watcher.onDidCreate(look);
+    watcher.onDidChange(look);
+    watcher.onDidDelete(look);
+    look();
+  }
   const trust = vscode.workspace.onDidGrantWorkspaceTrust(look);
-  look();
+  // VS Code merges all its settings to make a watcher: after activation.
+  const start = setTimeout(watch, 0);
   return {
     dispose() {
+      clearTimeout(start);
       clearTimeout(timer);
-      watcher.dispose();
+      watcher?.dispose();
       trust.dispose();
     },
   };
