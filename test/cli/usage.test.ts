@@ -9,7 +9,7 @@ describe('uoe: usage', () => {
   before(buildIfStale);
 
   const wrong: readonly (readonly [what: string, args: readonly string[], says: RegExp])[] = [
-    ['an unknown verb', ['forget-me'], /unknown command 'setup-native'/i],
+    ['an unknown verb', ['forget-me'], /unknown command 'forget-me'/i],
     ['a missing argument', ['inspect'], /missing required argument 'model'/i],
     ['an unknown option', ['score', checkpoint, '--data', 'x.jsonl', '--logit', 'y'], /unknown option '--logit'.*--logits/i],
     ['a missing option', ['score', checkpoint], /--data <file>.*not specified/i],
