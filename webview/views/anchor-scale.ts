@@ -1,4 +1,5 @@
 /** The anchor-weight slider: 62 positions, 0 is off, then ten steps a decade from 0.001 to 1000. Pure. */
+import { t } from '../text';
 
 export const lastPosition = 61;
 
@@ -25,10 +26,10 @@ export const ticks: readonly (readonly [text: string, position: number])[] = [
 ];
 
 export function advice(weight: number): string {
-  if (weight === 0) return 'Off: the router is free to send forget tokens elsewhere. Expect hidden, not erased, knowledge.';
-  if (weight < 0.1) return 'Weak: routing may drift away from the target.';
-  if (weight <= 10) return 'Paper’s range: 1 is best of 0, 1, 100, 1000 (Table 6).';
-  return 'Strong: routing is held; forgetting takes more steps.';
+  if (weight === 0) return t('Off: the router is free to send forget tokens elsewhere. Expect hidden, not erased, knowledge.');
+  if (weight < 0.1) return t('Weak: routing may drift away from the target.');
+  if (weight <= 10) return t('Paper’s range: 1 is best of 0, 1, 100, 1000 (Table 6).');
+  return t('Strong: routing is held; forgetting takes more steps.');
 }
 
 /** A number as people type it: point or comma, exponents; null when it is none. */

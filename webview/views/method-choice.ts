@@ -1,6 +1,7 @@
 /** The forget losses as a list of radio buttons: one tab stop, arrows choose. */
 import { html, type TemplateResult } from 'lit';
 import type { MethodDescriptor } from '../../src/protocol/catalogue';
+import { t } from '../text';
 
 /** First and second sentence of a method's help. */
 function lines(help: string): readonly [string, string] {
@@ -18,7 +19,7 @@ export function methodChoice(methods: readonly MethodDescriptor[], chosen: strin
     onChange(methods[next].id);
     (event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>('[role="radio"]')[next]?.focus();
   };
-  return html`<div class="methods" role="radiogroup" aria-label="Method" @keydown=${onKey}>
+  return html`<div class="methods" role="radiogroup" aria-label=${t('Method')} @keydown=${onKey}>
     ${methods.map(({ id, label, help, source }) => {
       const [what, note] = lines(help);
       return html`<button class="method" role="radio" aria-checked=${String(id === chosen)} tabindex=${id === chosen ? 0 : -1} title=${source} @click=${() => onChange(id)}>

@@ -1,6 +1,7 @@
 /** What a typed text means for a setting. Pure. */
 import { setting } from '../../src/protocol/numbers';
 import type { PlanSettings } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { parseNumber } from './anchor-scale';
 
 export type NumberSetting = {
@@ -47,8 +48,11 @@ export function settled<T extends number | null>(text: string, name: NumberSetti
   const { low, high, whole, canBeOff = false } = ranges[name];
   if (canBeOff && text.trim() === '') return { value: null, note: null };
   const value = parseNumber(text);
-  if (value === null) return { value: old, note: `“${text.trim()}” is no number${canBeOff ? '; leave it empty to turn it off' : ''}.` };
+  if (value === null) {
+    const typed = text.trim();
+    return { value: old, note: canBeOff ? t('“{0}” is no number; leave it empty to turn it off.', typed) : t('“{0}” is no number.', typed) };
+  }
   const clamped = Math.max(low, Math.min(high, whole ? Math.round(value) : value));
-  if (value < low || value > high) return { value: clamped, note: `It goes from ${setting(low)} to ${setting(high)}; now ${setting(clamped)}.` };
-  return { value: clamped, note: clamped === value ? null : `It is a whole number; now ${setting(clamped)}.` };
+  if (value < low || value > high) return { value: clamped, note: t('It goes from {0} to {1}; now {2}.', setting(low), setting(high), setting(clamped)) };
+  return { value: clamped, note: clamped === value ? null : t('It is a whole number; now {0}.', setting(clamped)) };
 }
