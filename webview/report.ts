@@ -8,6 +8,7 @@ import { html, render } from 'lit';
 import type { RoutingFigures } from '../src/protocol/comparison-view';
 import type { ReportPage } from '../src/protocol/report-page';
 import { themeOf } from './heatmap/colour';
+import { t } from './text';
 import { banner } from './ui/parts';
 import { compareSections } from './views/compare';
 import type { CompareContext } from './views/compare/context';
@@ -75,7 +76,7 @@ function draw(): void {
     html`<main class="body report">
       <p class="report-title">${page.title}</p>
       ${compareSections(context)}
-      ${page.left === null ? '' : banner('info', 'Routing and answers are left out.', page.left)}
+      ${page.left === null ? '' : banner('info', t('Routing and answers are left out.'), page.left)}
       ${reportBlocks(page.blocks, root.clientWidth)}
     </main>`,
     root,

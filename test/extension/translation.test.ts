@@ -42,7 +42,23 @@ describe('translation', () => {
   it('keeps every placeholder, and translates all but names', () => {
     for (const [text, words] of Object.entries(german)) expect(placeholders(words), text).to.deep.equal(placeholders(text));
     for (const [text, words] of Object.entries(english)) expect(words).to.equal(text);
-    const names = ['Backend', 'Batch', 'Engine', 'Original', 'Patch', 'Plan', 'Routing', 'Seed', 'Tensor', 'Threads', 'Tokenizer', 'Training', '{0} prompts'];
+    const names = [
+      'Backend',
+      'Batch',
+      'Engine',
+      'Original',
+      'Patch',
+      'Plan',
+      'Prompts',
+      'Routing',
+      'Seed',
+      'Status',
+      'Tensor',
+      'Threads',
+      'Tokenizer',
+      'Training',
+      '{0} prompts',
+    ];
     expect(Object.keys(german).filter((text) => german[text] === text && !names.includes(text))).to.deep.equal([]);
   });
 

@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { expertName } from '../../src/protocol/numbers';
 import type { ComparisonView, WebviewMemory } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { ui } from '../ui';
 import { banner, type Content, icon } from '../ui/parts';
 import { answersTab } from './compare/answers';
@@ -15,11 +16,11 @@ import type { ViewContext } from './context';
 type Tab = WebviewMemory['compareTab'];
 
 const tabs: readonly { readonly id: Tab; readonly label: string; readonly draw: (context: CompareContext) => Content }[] = [
-  { id: 'summary', label: 'Summary', draw: summaryTab },
-  { id: 'routing', label: 'Routing', draw: routingTab },
-  { id: 'answers', label: 'Answers', draw: answersTab },
-  { id: 'audits', label: 'Audits', draw: auditsTab },
-  { id: 'runs', label: 'All runs', draw: runsTab },
+  { id: 'summary', label: t('Summary'), draw: summaryTab },
+  { id: 'routing', label: t('Routing'), draw: routingTab },
+  { id: 'answers', label: t('Answers'), draw: answersTab },
+  { id: 'audits', label: t('Audits'), draw: auditsTab },
+  { id: 'runs', label: t('All runs'), draw: runsTab },
 ];
 
 const auditIcons = { ok: 'pass-filled', warn: 'warning', bad: 'error', none: 'circle-slash' } as const;
@@ -27,7 +28,10 @@ const auditIcons = { ok: 'pass-filled', warn: 'warning', bad: 'error', none: 'ci
 /** Every run of the checkpoint that has scores; the two that are shown, also before the table is read. */
 function choices({ table, run, label, before }: ComparisonView): readonly { readonly value: string; readonly label: string }[] {
   const measured = (table?.rows ?? []).filter((row) => row.forget !== null || row.utility !== null);
-  const list = measured.map((row) => ({ value: row.id, label: `Run ${row.run} · ${methodName(row.method)}${row.alpha === null ? '' : ` · α ${row.alpha}`}` }));
+  const list = measured.map((row) => ({
+    value: row.id,
+    label: t('Run {0} · {1}', row.run, `${methodName(row.method)}${row.alpha === null ? '' : ` · α ${row.alpha}`}`),
+  }));
   const shown = [{ value: run, label }, ...(before.run === null ? [] : [{ value: before.run, label: before.label }])];
   return [...list.reverse(), ...shown.filter(({ value }) => !list.some((other) => other.value === value))];
 }
@@ -37,14 +41,14 @@ function pickers({ comparison, send }: CompareContext): TemplateResult {
   const all = choices(comparison);
   return html`<div class="pick-two">
     ${ui.choice({
-      label: 'Before',
+      label: t('Before'),
       value: before.run ?? 'original',
-      options: [{ value: 'original', label: 'Original' }, ...all.filter(({ value }) => value !== run)],
+      options: [{ value: 'original', label: t('Original') }, ...all.filter(({ value }) => value !== run)],
       onChange: (value) => send({ type: 'compare', before: value === 'original' ? null : value, after: run }),
     })}
     ${icon('arrow-right')}
     ${ui.choice({
-      label: 'After',
+      label: t('After'),
       value: run,
       options: all,
       onChange: (value) => send({ type: 'compare', before: value === before.run ? null : before.run, after: value }),
@@ -55,12 +59,13 @@ function pickers({ comparison, send }: CompareContext): TemplateResult {
 function headline(context: CompareContext): TemplateResult {
   const { comparison, send, remember, isReadOnly } = context;
   const { number, method, target, steps, keptStep, worst } = comparison;
+  const position = t('Run {0}: {1} on {2}, step {3} of {4} kept.', number, methodName(method), target.map(expertName).join(', '), keptStep, steps);
   return html`<div class="headline">
     <div>
       <h1>${comparison.headline}
-        ${worst ? html`<button class="pill" title="Show the audits" ?disabled=${isReadOnly} @click=${() => remember({ compareTab: 'audits' })}>${icon(auditIcons[worst.kind])} ${worst.text}</button>` : nothing}
+        ${worst ? html`<button class="pill" title=${t('Show the audits')} ?disabled=${isReadOnly} @click=${() => remember({ compareTab: 'audits' })}>${icon(auditIcons[worst.kind])} ${worst.text}</button>` : nothing}
       </h1>
-      <p>Run ${number}: ${methodName(method)} on ${target.map(expertName).join(', ')}, step ${keptStep} of ${steps} kept. “After” is measured on weights rounded to the checkpoint’s dtype.</p>
+      <p>${position} ${t('“After” is measured on weights rounded to the checkpoint’s dtype.')}</p>
       ${isReadOnly ? nothing : pickers(context)}
     </div>
     ${
@@ -68,9 +73,9 @@ function headline(context: CompareContext): TemplateResult {
         ? nothing
         : html`<div class="actions">${
             comparison.discarded
-              ? ui.button({ label: 'Use this result again', icon: 'redo', onClick: () => send({ type: 'discard', discarded: false }) })
-              : html`${ui.button({ label: 'Discard result', icon: 'discard', onClick: () => send({ type: 'discard', discarded: true }) })}
-                ${ui.button({ label: 'Export…', icon: 'arrow-right', primary: true, onClick: () => send({ type: 'step', step: 'export' }) })}`
+              ? ui.button({ label: t('Use this result again'), icon: 'redo', onClick: () => send({ type: 'discard', discarded: false }) })
+              : html`${ui.button({ label: t('Discard result'), icon: 'discard', onClick: () => send({ type: 'discard', discarded: true }) })}
+                ${ui.button({ label: t('Export…'), icon: 'arrow-right', primary: true, onClick: () => send({ type: 'step', step: 'export' }) })}`
           }</div>`
     }
   </div>`;
@@ -81,9 +86,9 @@ export function compareStep(page: ViewContext, comparison: ComparisonView): Temp
   const shown = tabs.find(({ id }) => id === page.memory.compareTab) ?? tabs[0];
   return html`
     ${headline(context)}
-    ${comparison.discarded ? banner('info', 'Discarded: the model is the original again.', `Run ${comparison.number} stays in the run history.`) : nothing}
+    ${comparison.discarded ? banner('info', t('Discarded: the model is the original again.'), t('Run {0} stays in the run history.', comparison.number)) : nothing}
     ${ui.tabs({
-      label: 'Comparison',
+      label: t('Comparison'),
       value: shown.id,
       tabs: tabs.map(({ id, label }) => ({ id, label })),
       body: shown.draw(context),

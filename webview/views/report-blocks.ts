@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { setting } from '../../src/protocol/numbers';
 import type { Block, Figure } from '../../src/protocol/report-page';
 import { lineChart } from '../charts/line-chart';
+import { t } from '../text';
 import { wide } from './context';
 
 const finite = ({ series }: Figure) => series.flatMap(({ points }) => points.flatMap(([, value]) => (value !== null && Number.isFinite(value) ? [value] : [])));
@@ -19,14 +20,14 @@ function words({ name, points }: Figure['series'][number]): string {
   const known = points.filter(([, value]) => value !== null && Number.isFinite(value));
   const [first, last] = [known.at(0), known.at(-1)];
   return first && last
-    ? `${name}: ${Number(first[1]).toPrecision(3)} at step ${first[0]}, ${Number(last[1]).toPrecision(3)} at step ${last[0]}.`
-    : `${name}: no values.`;
+    ? t('{0}: {1} at step {2}, {3} at step {4}.', name, Number(first[1]).toPrecision(3), first[0], Number(last[1]).toPrecision(3), last[0])
+    : t('{0}: no values.', name);
 }
 
 function curve(figure: Figure, width: number): TemplateResult {
   const { title, series } = figure;
   const names = html`<figcaption><span>${title}</span><span class="keys">${series.length > 1 ? series.map(({ name, kind }) => html`<span class="report-key ${kind}">${name}</span>`) : nothing}</span></figcaption>`;
-  if (finite(figure).length === 0) return html`<figure>${names}<p class="dim">no values</p></figure>`;
+  if (finite(figure).length === 0) return html`<figure>${names}<p class="dim">${t('no values')}</p></figure>`;
   return html`<figure>${names}${lineChart({
     width,
     height: 150,

@@ -7,17 +7,32 @@ import type { RunView } from '../../src/protocol/workbench';
 import { lineChart } from '../charts/line-chart';
 import { doubledDomain, type Series } from '../charts/line-layout';
 import { type SavedFigure, saveMenu } from '../charts/save-menu';
+import { t } from '../text';
 import { type ViewContext, wide } from './context';
+
+/** What run-series.ts says beside a title. */
+const notes: Readonly<Record<string, string>> = {
+  'NLL per token': t('NLL per token'),
+  'times its start': t('times its start'),
+  'loss of its batch': t('loss of its batch'),
+  'change from start': t('change from start'),
+  'change from start, NLL': t('change from start, NLL'),
+};
 
 interface ChartSeries {
   readonly name: Series['name'];
-  /** Beside the value, where the chart has more than one. */
-  readonly label?: string;
+  readonly label: string;
+  /** The chart's only series: the title names it, so its label is only said. */
+  readonly isAlone?: boolean;
+  /** Heading in the table that is saved, where it is not the name. */
+  readonly column?: string;
   readonly points: Series['points'];
 }
 
 interface Chart {
   readonly title: string;
+  /** Of the saved file, in English as all names of files. */
+  readonly file: string;
   readonly note: string;
   readonly base: readonly [number, number];
   readonly fixed?: boolean;
@@ -56,15 +71,16 @@ function checksChart({ checks, plan }: RunView): Chart {
   const limit = plan?.forgetAtMost ?? null;
   const hasUtility = checks.some(({ utility }) => utility !== null);
   return {
-    title: 'Checks',
-    note: checks.length > 0 ? 'score of the stop sets' : 'no stop set, or none yet',
+    title: t('Checks'),
+    file: 'Checks',
+    note: checks.length > 0 ? t('score of the stop sets') : t('no stop set, or none yet'),
     base: [0, 1],
     fixed: true,
     series: [
-      { name: 'forget', label: 'forget', points: later(({ forget }) => forget) },
-      ...(hasUtility ? [{ name: 'retain' as const, label: 'utility', points: later(({ utility }) => utility) }] : []),
+      { name: 'forget', label: t('forget'), points: later(({ forget }) => forget) },
+      ...(hasUtility ? [{ name: 'retain' as const, label: t('utility'), column: 'utility', points: later(({ utility }) => utility) }] : []),
     ],
-    limits: checks.length > 0 && limit !== null ? [{ y: limit, text: `stop at ${setting(limit)}` }] : [],
+    limits: checks.length > 0 && limit !== null ? [{ y: limit, text: t('stop at {0}', setting(limit)) }] : [],
     format: fraction,
     axis: (value) => value.toFixed(2),
   };
@@ -76,42 +92,53 @@ function chartsOf(run: RunView, steps: readonly StepRecord[]): readonly Chart[] 
   const [first] = steps;
   const twoDigits = (value: number) => value.toFixed(2);
   return [
-    { title: 'Forget loss', note: forget.note, base: [0, 2], series: [{ name: 'forget', points: over(steps, forget.values) }], ...formatsOf(forget, false) },
     {
-      title: 'Retain loss',
-      note: retain.note,
+      title: t('Forget loss'),
+      file: 'Forget loss',
+      note: notes[forget.note] ?? forget.note,
+      base: [0, 2],
+      series: [{ name: 'forget', label: t('forget loss'), isAlone: true, points: over(steps, forget.values) }],
+      ...formatsOf(forget, false),
+    },
+    {
+      title: t('Retain loss'),
+      file: 'Retain loss',
+      note: notes[retain.note] ?? retain.note,
       base: retain.unit === 'share' ? [0, 0.1] : [0, 1],
-      series: [{ name: 'retain', points: over(steps, retain.values) }],
+      series: [{ name: 'retain', label: t('retain loss'), isAlone: true, points: over(steps, retain.values) }],
       ...formatsOf(retain, true),
     },
     {
-      title: 'Anchor loss',
+      title: t('Anchor loss'),
+      file: 'Anchor loss',
       note: run.plan ? `α ${setting(run.plan.anchorWeight)}` : '',
       base: [0, 1],
-      series: [{ name: 'anchor', points: read(steps, ({ anchor }) => anchor) }],
+      series: [{ name: 'anchor', label: t('anchor loss'), isAlone: true, points: read(steps, ({ anchor }) => anchor) }],
       format: loss,
       axis: plainAxis,
     },
     checksChart(run),
     {
-      title: 'Routing overlap',
+      title: t('Routing overlap'),
+      file: 'Routing overlap',
       note: '',
       base: [0, 1],
       fixed: true,
       series: [
-        { name: 'forget', label: 'forget', points: read(steps, ({ overlapForget }) => overlapForget) },
-        { name: 'retain', label: 'retain', points: read(steps, ({ overlapRetain }) => overlapRetain) },
+        { name: 'forget', label: t('forget'), points: read(steps, ({ overlapForget }) => overlapForget) },
+        { name: 'retain', label: t('retain'), points: read(steps, ({ overlapRetain }) => overlapRetain) },
       ],
       format: fraction,
       axis: twoDigits,
     },
     {
-      title: 'Target share',
-      note: 'on forget text',
+      title: t('Target share'),
+      file: 'Target share',
+      note: t('on forget text'),
       base: [0, 1],
       fixed: true,
-      series: [{ name: 'anchor', points: read(steps, ({ targetShare }) => targetShare) }],
-      limits: first ? [{ y: first.targetShare, text: `start ${fraction(first.targetShare)}: below it the router is dodging`, isBelow: true }] : [],
+      series: [{ name: 'anchor', label: t('target share'), isAlone: true, points: read(steps, ({ targetShare }) => targetShare) }],
+      limits: first ? [{ y: first.targetShare, text: t('start {0}: below it the router is dodging', fraction(first.targetShare)), isBelow: true }] : [],
       format: fraction,
       axis: twoDigits,
     },
@@ -121,32 +148,28 @@ function chartsOf(run: RunView, steps: readonly StepRecord[]): readonly Chart[] 
 const lastOf = (points: Series['points']): number | null => points.findLast(([, value]) => Number.isFinite(value))?.[1] ?? null;
 
 /** A row a step, a column a series. */
-function saved(title: string, series: Chart['series'], run: RunView): SavedFigure {
+function saved({ file, series }: Chart, run: RunView): SavedFigure {
   const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
   const columns = series.map(({ points }) => new Map(points.map(([step, value]) => [step, value] as const)));
   return {
-    name: `Run ${run.number} ${title}`,
+    name: `Run ${run.number} ${file}`,
     rows: () => [
-      ['step', ...series.map(({ name, label }) => label ?? name)],
+      ['step', ...series.map(({ name, column }) => column ?? name)],
       ...steps.map((step) => [step, ...columns.map((values) => values.get(step) ?? null)]),
     ],
   };
 }
 
-function figure(
-  { title, note, base, fixed, series, limits, format, axis }: Chart,
-  { width, send }: ViewContext,
-  run: RunView,
-  mark: string | null,
-): TemplateResult {
+function figure(chart: Chart, { width, send }: ViewContext, run: RunView, mark: string | null): TemplateResult {
+  const { title, note, base, fixed, series, limits, format, axis } = chart;
   const values = series.flatMap(({ points }) => points.map(([, value]) => value));
-  const shown = series.map(({ label, points }) => ({ label, text: format(lastOf(points)) }));
+  const shown = series.map(({ label, isAlone, points }) => ({ label, isAlone, text: format(lastOf(points)) }));
   const step = Math.max(0, ...series.flatMap(({ points }) => points.at(-1)?.[0] ?? []));
-  const said = shown.map(({ label, text }) => `${label ?? title.toLowerCase()} ${text}`).join(', ');
+  const said = shown.map(({ label, text }) => `${label} ${text}`).join(', ');
   return html`<figure>
     <figcaption>
       <span>${title} <small>${note}</small></span>
-      <span class="values">${shown.map(({ label, text }) => html`${label ? html`<small>${label}</small>` : nothing}<b>${text}</b>`)}${saveMenu(saved(title, series, run), send)}</span>
+      <span class="values">${shown.map(({ label, isAlone, text }) => html`${isAlone ? nothing : html`<small>${label}</small>`}<b>${text}</b>`)}${saveMenu(saved(chart, run), send)}</span>
     </figcaption>
     ${lineChart({
       width: chartWidth(width),
@@ -156,7 +179,7 @@ function figure(
       series: series.map(({ name, points }) => ({ name, points })),
       marks: mark === null || run.bestStep === null ? [] : [{ x: run.bestStep, text: mark }],
       limits,
-      label: values.length === 0 ? `${title}: no step yet.` : `${title} at step ${step} of ${run.plannedSteps}: ${said}.`,
+      label: values.length === 0 ? t('{0}: no step yet.', title) : t('{0} at step {1} of {2}: {3}.', title, step, run.plannedSteps, said),
       format: axis,
     })}
   </figure>`;

@@ -4,9 +4,13 @@ import type { AuditView } from '../../../src/protocol/comparison-view';
 import { duration, fraction } from '../../../src/protocol/numbers';
 import { beforeAfter } from '../../charts/before-after';
 import { saveMenu } from '../../charts/save-menu';
+import { t } from '../../text';
 import { ui } from '../../ui';
 import { banner, facts, verdict } from '../../ui/parts';
 import { type CompareContext, cardChartWidth } from './context';
+
+const notRun = (seconds: number | null): string =>
+  seconds === null ? t('Not run yet.') : t('Not run yet. Takes about {0}, as the run’s own evaluation did.', duration(seconds));
 
 function audit(context: CompareContext, { id, title, asks, outcome, seconds, refusal }: AuditView, width: number): TemplateResult {
   const { comparison, isBusy, isReadOnly, send } = context;
@@ -18,12 +22,14 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
     return html`<section class="score audit" aria-label=${title}>
       <header><h2>${title}</h2></header>
       <p class="dim">${asks}</p>
-      <p>${refusal ?? `Not run yet.${seconds === null ? '' : ` Takes about ${duration(seconds)}, as the run’s own evaluation did.`}`}</p>
-      <div class="actions">${run('Run')}</div>
+      <p>${refusal ?? notRun(seconds)}</p>
+      <div class="actions">${run(t('Run'))}</div>
     </section>`;
   }
   const { before, after, interval, chance } = outcome;
-  const label = `${title}: forget score ${fraction(before)} as it is, ${fraction(after)} under the audit${interval ? `, 95 % ${fraction(interval[0])} to ${fraction(interval[1])}` : ''}${chance === null ? '' : `, chance ${fraction(chance)}`}.`;
+  const range = interval ? t(', 95 % {0} to {1}', fraction(interval[0]), fraction(interval[1])) : '';
+  const guessed = chance === null ? '' : t(', chance {0}', fraction(chance));
+  const label = t('{0}: forget score {1} as it is, {2} under the audit{3}{4}.', title, fraction(before), fraction(after), range, guessed);
   const save = {
     name: `Run ${comparison.number} audit ${title}`,
     rows: () => [
@@ -39,16 +45,20 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
     <p>${outcome.text}</p>
     <hr />
     ${facts(outcome.facts)}
-    <small class="note">Hollow: as it is. Solid: under the audit. Source: ${outcome.source} of the run folder.</small>
-    <div class="actions">${run(outcome.source === 'audits.json' ? 'Run again' : 'Run on every set')}${seconds === null || isReadOnly ? nothing : html`<small>about ${duration(seconds)}</small>`}</div>
+    <small class="note">${t('Hollow: as it is. Solid: under the audit. Source: {0} of the run folder.', outcome.source)}</small>
+    <div class="actions">${run(outcome.source === 'audits.json' ? t('Run again') : t('Run on every set'))}${seconds === null || isReadOnly ? nothing : html`<small>${t('about {0}', duration(seconds))}</small>`}</div>
   </section>`;
 }
 
 export function auditsTab(context: CompareContext): TemplateResult {
   const { audits } = context.comparison;
   const width = cardChartWidth(context.width, 3);
+  const text =
+    audits.length === 1
+      ? t('This check tries to bring the knowledge back, and is judged against the original under the same intervention.')
+      : t('These {0} checks try to bring the knowledge back, and are judged against the original under the same intervention.', audits.length);
   return html`
-    ${banner('info', 'The forget score can be low for the wrong reason.', `${audits.length === 1 ? 'This check tries' : `These ${audits.length} checks try`} to bring the knowledge back, and ${audits.length === 1 ? 'is' : 'are'} judged against the original under the same intervention.`)}
+    ${banner('info', t('The forget score can be low for the wrong reason.'), text)}
     <div class="scores audits">${audits.map((one) => audit(context, one, width))}</div>
   `;
 }

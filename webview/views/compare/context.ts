@@ -3,6 +3,7 @@ import type { SetRole } from '../../../src/protocol/comparison-view';
 import type { WebviewMessage } from '../../../src/protocol/webview-message';
 import type { ComparisonView, WebviewMemory } from '../../../src/protocol/workbench';
 import type { Theme } from '../../heatmap/colour';
+import { t } from '../../text';
 import { wide } from '../context';
 import type { ComparisonDrawing } from './drawing';
 
@@ -20,7 +21,10 @@ export interface CompareContext extends ComparisonDrawing {
   readonly remember: (change: Partial<WebviewMemory>) => void;
 }
 
-export const roleTitles: Readonly<Record<SetRole, string>> = { forget: 'Forget', near: 'Near topic', utility: 'Utility' };
+export const roleTitles: Readonly<Record<SetRole, string>> = { forget: t('Forget'), near: t('Near topic'), utility: t('Utility') };
+export const roleWords: Readonly<Record<SetRole, string>> = { forget: t('forget'), near: t('near'), utility: t('utility') };
+/** Titles of columns. One text, since a title can need another word than a button with the same one. */
+export const [beforeTitle, afterTitle, changeTitle] = t('Before, After, Change').split(', ');
 /** Classes of the three colours. */
 export const roleSeries = { forget: 'forget', near: 'anchor', utility: 'retain' } as const;
 

@@ -1,8 +1,9 @@
 /** What each cell of the three panels shows, and what a cell says in words. Pure. */
 import type { RoutingFigures } from '../../../src/protocol/comparison-view';
-import { count, difference, expertWords, percent, times } from '../../../src/protocol/numbers';
+import { count, difference, percent, times } from '../../../src/protocol/numbers';
 import type { CellState } from '../../heatmap/cells';
 import { domain, rampIndex } from '../../heatmap/colour';
+import { t } from '../../text';
 
 export const panels = ['before', 'after', 'difference'] as const;
 export type Panel = (typeof panels)[number];
@@ -50,12 +51,12 @@ export const ratio = (before: number, after: number): number | null => (before >
 export function panelReadout(figures: RoutingFigures, index: number): readonly (readonly [name: string, value: string])[] {
   const [before, after] = [figures.shareBefore[index], figures.shareAfter[index]];
   return [
-    ['before', percent(before)],
-    ['after', percent(after)],
-    ['change', points(after - before)],
-    ['ratio', times(ratio(before, after))],
-    ['slots before', count(figures.slotsBefore[index])],
-    ['slots after', count(figures.slotsAfter[index])],
+    [t('before'), percent(before)],
+    [t('after'), percent(after)],
+    [t('change'), points(after - before)],
+    [t('ratio'), times(ratio(before, after))],
+    [t('slots before'), count(figures.slotsBefore[index])],
+    [t('slots after'), count(figures.slotsAfter[index])],
   ];
 }
 
@@ -63,11 +64,11 @@ export function panelReadout(figures: RoutingFigures, index: number): readonly (
 export function panelWords(figures: RoutingFigures, index: number): string {
   const { experts, layers, lowest, slotsBefore, slotsAfter, target } = figures;
   const id = { layer: layers[Math.floor(index / experts)], expert: index % experts };
-  const words = expertWords(id);
-  const name = `${words[0].toUpperCase()}${words.slice(1)}`;
-  const end = target.some(({ layer, expert }) => layer === id.layer && expert === id.expert) ? ' Target.' : '';
-  if (id.layer < lowest) return `${name}. Below layer ${lowest} nothing can change.${end}`;
-  if (slotsBefore[index] === 0 && slotsAfter[index] === 0) return `${name}. Never routed, before or after.${end}`;
+  const name = t('Layer {0}, expert {1}', id.layer, id.expert);
+  const end = target.some(({ layer, expert }) => layer === id.layer && expert === id.expert) ? ` ${t('Target.')}` : '';
+  if (id.layer < lowest) return `${t('{0}. Below layer {1} nothing can change.', name, lowest)}${end}`;
+  if (slotsBefore[index] === 0 && slotsAfter[index] === 0) return `${t('{0}. Never routed, before or after.', name)}${end}`;
   const [before, after] = [figures.shareBefore[index], figures.shareAfter[index]];
-  return `${name}. Token share ${percent(before)} before, ${percent(after)} after, change ${difference(100 * (after - before), 1)} percentage points.${end}`;
+  const change = difference(100 * (after - before), 1);
+  return `${t('{0}. Token share {1} before, {2} after, change {3} percentage points.', name, percent(before), percent(after), change)}${end}`;
 }

@@ -5,6 +5,7 @@ import { ramp, type Theme } from '../../heatmap/colour';
 import { inkOf, make, resize } from '../../heatmap/heatmap';
 import { type Cell, cellAt, type Layout, layout, moved, rectangleOf } from '../../heatmap/layout';
 import { paintCells, paintOverlay } from '../../heatmap/paint';
+import { t } from '../../text';
 import { columnsOf, type Panel, panelState, panels, panelWords } from './routing-cells';
 
 export interface PanelsInput {
@@ -39,7 +40,11 @@ interface Shown {
   readonly states: Readonly<Record<Panel, readonly CellState[]>>;
 }
 
-const labels: Readonly<Record<Panel, string>> = { before: 'Token share before', after: 'Token share after', difference: 'Token share, after ÷ before' };
+const labels: Readonly<Record<Panel, string>> = {
+  before: t('Token share before'),
+  after: t('Token share after'),
+  difference: t('Token share, after ÷ before'),
+};
 const none: PanelCounts = { never: 0, rare: 0, beyond: 0 };
 
 function makePanel(panel: Panel) {
@@ -97,7 +102,7 @@ export function createRoutingPanels(onCursor: (index: number | null) => void): R
   function placeNote(note: HTMLElement, { grid, input }: Shown): void {
     const rows = input.figures.layers.filter((layer) => layer < input.figures.lowest).length;
     note.hidden = rows === 0;
-    note.textContent = rows > 1 || grid.rowHeight >= 18 ? `Layers below ${input.figures.lowest} cannot change` : '';
+    note.textContent = rows > 1 || grid.rowHeight >= 18 ? t('Layers below {0} cannot change', input.figures.lowest) : '';
     const place = { left: grid.x, top: grid.y, width: grid.cell * grid.cols - grid.gap, height: grid.rowHeight * rows - 2 };
     for (const [name, value] of Object.entries(place)) note.style.setProperty(name, `${value}px`);
   }

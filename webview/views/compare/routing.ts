@@ -5,13 +5,14 @@ import { count, duration, expertName, fraction, percent, times } from '../../../
 import type { CsvRow } from '../../charts/csv-text';
 import { saveMenu } from '../../charts/save-menu';
 import { type RampKind, ramp } from '../../heatmap/colour';
+import { t } from '../../text';
 import { ui } from '../../ui';
 import { type Content, card, facts, segments, verdict } from '../../ui/parts';
 import { wide } from '../context';
-import { type CompareContext, innerWidth, routingOf } from './context';
+import { afterTitle, beforeTitle, type CompareContext, changeTitle, innerWidth, routingOf } from './context';
 import { type Panel, panelReadout, panels, points, ratio } from './routing-cells';
 
-const titles: Readonly<Record<Panel, string>> = { before: 'Before', after: 'After', difference: 'Difference, after ÷ before' };
+const titles: Readonly<Record<Panel, string>> = { before: t('Before'), after: t('After'), difference: t('Difference, after ÷ before') };
 
 /** Every cell of the three panels. */
 function csvRows({ layers, experts, shareBefore, shareAfter, slotsBefore, slotsAfter }: RoutingFigures): readonly CsvRow[] {
@@ -26,14 +27,14 @@ function legend(context: CompareContext, kind: RampKind, panel: Panel, ticks: re
   const colours = ramp(context.theme, kind);
   const { never, rare, beyond } = context.panels.counts(panel);
   return html`<div class="legend">
-    <div class="ramp" role="img" aria-label="Colour scale from ${ticks[0]} to ${ticks[ticks.length - 1]}">
+    <div class="ramp" role="img" aria-label=${t('Colour scale from {0} to {1}', ticks[0], ticks[ticks.length - 1])}>
       <svg width="220" height="10">${colours.map((colour, index) => svg`<rect x=${(index * 220) / colours.length} width=${220 / colours.length + 0.5} height="10" fill=${colour}></rect>`)}</svg>
       <div class="ticks">${ticks.map((text) => html`<span>${text}</span>`)}</div>
     </div>
     <span>${unit}</span>
-    ${kind === 'magnitude' ? html`<span class="key"><b class="swatch never"></b>never routed ${never}</span>` : html`<span class="key"><b class="swatch rare"></b>too rare to compare ${rare}</span>`}
-    <span class="key"><b class="swatch target"></b>target</span>
-    <span class="key">${beyond} beyond the scale</span>
+    ${kind === 'magnitude' ? html`<span class="key"><b class="swatch never"></b>${t('never routed {0}', never)}</span>` : html`<span class="key"><b class="swatch rare"></b>${t('too rare to compare {0}', rare)}</span>`}
+    <span class="key"><b class="swatch target"></b>${t('target')}</span>
+    <span class="key">${t('{0} beyond the scale', beyond)}</span>
   </div>`;
 }
 
@@ -56,11 +57,16 @@ function heatmaps(context: CompareContext, figures: RoutingFigures): TemplateRes
     aspect: isWide ? 1.9 : 1.25,
   });
   const overlap = comparison.routing.filter(([name]) => name.startsWith('Routing overlap')).map(([, , after]) => after);
-  const words = overlap.length === 2 ? html`<small>overlap ${fraction(overlap[0])} forget, ${fraction(overlap[1])} retain</small>` : nothing;
+  const words = overlap.length === 2 ? html`<small>${t('overlap {0} forget, {1} retain', fraction(overlap[0]), fraction(overlap[1]))}</small>` : nothing;
   return card(
     {
-      title: `Routing of ${figures.prompts} prompts`,
-      help: `Token share by layer and expert on ${count(figures.sequences)} sequences, ${count(figures.tokens)} tokens. All three panels have the same order and cursor. The difference has its own scale, 0.40× to 2.5×. Overlap falls in a good run, because forget tokens are pulled to the target; the sign of dodging is a falling target share. Source: an attribution pass over the run’s own prompts, before and after (${duration(figures.seconds)}).`,
+      title: figures.prompts === 'forget' ? t('Routing of forget prompts') : t('Routing of retain prompts'),
+      help: t(
+        'Token share by layer and expert on {0} sequences, {1} tokens. All three panels have the same order and cursor. The difference has its own scale, 0.40× to 2.5×. Overlap falls in a good run, because forget tokens are pulled to the target; the sign of dodging is a falling target share. Source: an attribution pass over the run’s own prompts, before and after ({2}).',
+        count(figures.sequences),
+        count(figures.tokens),
+        duration(figures.seconds),
+      ),
       right: html`${words}${comparison.routingVerdict ? verdict(comparison.routingVerdict.kind, comparison.routingVerdict.text) : nothing}`,
     },
     html`<div class="bar">
@@ -68,21 +74,21 @@ function heatmaps(context: CompareContext, figures: RoutingFigures): TemplateRes
         isReadOnly
           ? nothing
           : segments({
-              label: 'Prompts',
+              label: t('Prompts'),
               value: figures.prompts,
               options: [
-                { value: 'forget' as const, label: 'Forget prompts', tip: 'Where the prompts to forget go' },
-                { value: 'retain' as const, label: 'Retain text', tip: 'Where what should stay goes' },
+                { value: 'forget' as const, label: t('Forget prompts'), tip: t('Where the prompts to forget go') },
+                { value: 'retain' as const, label: t('Retain text'), tip: t('Where what should stay goes') },
               ],
               onChange: (prompts) => send({ type: 'readRouting', prompts }),
             })
       }
       ${segments({
-        label: 'Column order',
+        label: t('Column order'),
         value: memory.order,
         options: [
-          { value: 'number', label: 'By number', tip: 'Expert 0 first' },
-          { value: 'rank', label: 'By rank in layer', tip: 'Highest affinity before first' },
+          { value: 'number', label: t('By number'), tip: t('Expert 0 first') },
+          { value: 'rank', label: t('By rank in layer'), tip: t('Highest affinity before first') },
         ],
         onChange: (order) => remember({ order }),
       })}
@@ -95,8 +101,8 @@ function heatmaps(context: CompareContext, figures: RoutingFigures): TemplateRes
     )}</div>`,
     readout(figures, context.cursor),
     html`<div class="legends">
-      ${legend(context, 'magnitude', 'after', ['1/16×', '1/4×', '1×', '4×', '16×'], `against an equal share (1/${figures.experts})`)}
-      ${legend(context, 'difference', 'difference', ['0.40×', '0.63×', '1×', '1.6×', '2.5×'], 'after ÷ before')}
+      ${legend(context, 'magnitude', 'after', ['1/16×', '1/4×', '1×', '4×', '16×'], t('against an equal share (1/{0})', figures.experts))}
+      ${legend(context, 'difference', 'difference', ['0.40×', '0.63×', '1×', '1.6×', '2.5×'], t('after ÷ before'))}
     </div>`,
   );
 }
@@ -106,24 +112,29 @@ function movers({ movers: rows, target, topK, tokens }: RoutingFigures): Templat
   const isTarget = (layer: number, expert: number) => target.some((id) => id.layer === layer && id.expert === expert);
   return card(
     {
-      title: 'Biggest movers',
-      help: `Largest change of token share, in percentage points. A layer has ${count(topK * tokens)} slots: ${topK} for each of ${count(tokens)} tokens. Layers above the target may move because their inputs change; layers below cannot move.`,
+      title: t('Biggest movers'),
+      help: t(
+        'Largest change of token share, in percentage points. A layer has {0} slots: {1} for each of {2} tokens. Layers above the target may move because their inputs change; layers below cannot move.',
+        count(topK * tokens),
+        topK,
+        count(tokens),
+      ),
     },
     html`<div class="medium">${ui.table({
-      label: 'Biggest movers',
+      label: t('Biggest movers'),
       minWidth: 520,
       columns: [
-        { title: 'Expert', width: '1fr' },
-        number('Before', '76px'),
-        number('After', '76px'),
-        number('Change', '86px'),
-        number('Ratio', '76px'),
-        number('Slots moved', '90px'),
+        { title: t('Expert'), width: '1fr' },
+        number(beforeTitle, '76px'),
+        number(afterTitle, '76px'),
+        number(changeTitle, '86px'),
+        number(t('Ratio'), '76px'),
+        number(t('Slots moved'), '90px'),
       ],
       rows: rows.map((row) => ({
         selected: isTarget(row.layer, row.expert),
         cells: [
-          `${expertName(row)}${isTarget(row.layer, row.expert) ? ' · target' : ''}`,
+          isTarget(row.layer, row.expert) ? t('{0} · target', expertName(row)) : expertName(row),
           percent(row.before),
           percent(row.after),
           points(row.after - row.before),
@@ -140,8 +151,10 @@ export function routingFacts({ comparison: { routing } }: CompareContext): Conte
   if (routing.length === 0) return nothing;
   return card(
     {
-      title: 'Overlap and target share',
-      help: 'Overlap: share of each token’s chosen experts that the original also chose, on at most 128 rows of each set. Source: evaluation.json of the run folder.',
+      title: t('Overlap and target share'),
+      help: t(
+        'Overlap: share of each token’s chosen experts that the original also chose, on at most 128 rows of each set. Source: evaluation.json of the run folder.',
+      ),
     },
     facts(routing.map(([name, before, after]) => [name, `${fraction(before)} → ${fraction(after)}`] as const)),
   );
@@ -152,9 +165,11 @@ export function routingTab(context: CompareContext): TemplateResult {
   const figures = routingOf(context);
   if (!figures) {
     const text = isReadOnly
-      ? 'The routing was not read for this report.'
-      : `Reads the run’s own forget prompts twice, on ${comparison.before.run === null ? 'the original' : comparison.before.label} and after run ${comparison.number}, and shows where their tokens go.`;
-    return html`<div class="empty-tab"><p>${text}</p>${isReadOnly ? nothing : ui.button({ label: 'Read routing', icon: 'play', primary: true, disabled: isBusy, onClick: () => send({ type: 'readRouting', prompts: 'forget' }) })}</div>${routingFacts(context)}`;
+      ? t('The routing was not read for this report.')
+      : comparison.before.run === null
+        ? t('Reads the run’s own forget prompts twice, on the original and after run {0}, and shows where their tokens go.', comparison.number)
+        : t('Reads the run’s own forget prompts twice, on {0} and after run {1}, and shows where their tokens go.', comparison.before.label, comparison.number);
+    return html`<div class="empty-tab"><p>${text}</p>${isReadOnly ? nothing : ui.button({ label: t('Read routing'), icon: 'play', primary: true, disabled: isBusy, onClick: () => send({ type: 'readRouting', prompts: 'forget' }) })}</div>${routingFacts(context)}`;
   }
   return html`${heatmaps(context, figures)} ${movers(figures)} ${routingFacts(context)}`;
 }

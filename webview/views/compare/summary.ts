@@ -6,23 +6,32 @@ import type { ComparisonRow } from '../../../src/protocol/workbench';
 import { beforeAfter } from '../../charts/before-after';
 import { saveMenu } from '../../charts/save-menu';
 import { topicBars } from '../../charts/topic-bars';
+import { t } from '../../text';
 import { ui } from '../../ui';
 import { banner, type Content, card, facts, icon, verdict } from '../../ui/parts';
-import { type CompareContext, cardChartWidth, innerWidth, roleSeries, roleTitles } from './context';
+import { afterTitle, beforeTitle, type CompareContext, cardChartWidth, changeTitle, innerWidth, roleSeries, roleTitles, roleWords } from './context';
 
 /** Losses have a digit more. */
 const written = ({ kind }: ComparisonRow) => (kind === 'nll' ? loss : fraction);
 
-const better: Readonly<Record<ScoreCard['role'], string>> = { forget: 'FE · lower is better', utility: 'UT · higher is better', near: 'higher is better' };
+const better: Readonly<Record<ScoreCard['role'], string>> = {
+  forget: t('FE · lower is better'),
+  utility: t('UT · higher is better'),
+  near: t('higher is better'),
+};
+
+/** In English, as all names of files. */
+const fileTitles: Readonly<Record<ScoreCard['role'], string>> = { forget: 'Forget', near: 'Near topic', utility: 'Utility' };
 
 function score(context: CompareContext, row: ScoreCard, width: number): TemplateResult {
   const { send, isReadOnly, comparison } = context;
   const { role, before, after, interval, chance, note, kind } = row;
   const title = roleTitles[role];
-  const range = interval ? `, 95 % ${fraction(interval[0])} to ${fraction(interval[1])}` : '';
-  const label = `${title}: ${fraction(before)} before, ${fraction(after)} after${range}${chance === null ? '' : `, chance ${fraction(chance)}`}.`;
+  const range = interval ? t(', 95 % {0} to {1}', fraction(interval[0]), fraction(interval[1])) : '';
+  const guessed = chance === null ? '' : t(', chance {0}', fraction(chance));
+  const label = t('{0}: {1} before, {2} after{3}{4}.', title, fraction(before), fraction(after), range, guessed);
   const save = {
-    name: `Run ${comparison.number} ${title}`,
+    name: `Run ${comparison.number} ${fileTitles[role]}`,
     rows: () => [
       ['role', 'sets', 'kind', 'rows', 'before', 'after', 'low', 'high', 'chance'],
       [role, note, kind, row.rows, before, after, interval?.[0] ?? null, interval?.[1] ?? null, chance],
@@ -33,11 +42,11 @@ function score(context: CompareContext, row: ScoreCard, width: number): Template
     <p class="numbers"><span class="dim">${fraction(before)}</span> ${icon('arrow-right')} <b>${fraction(after)}</b><span class="change">${difference(after - before)}</span></p>
     ${beforeAfter({ width, before, after, interval, chance, series: roleSeries[role], label })}
     ${verdict(row.verdict.kind, row.verdict.text)}
-    <small class="note">${note} · ${count(row.rows)} ${kind === 'accuracy' ? 'questions' : 'rows, exp(−NLL)'}</small>
+    <small class="note">${note} · ${kind === 'accuracy' ? t('{0} questions', count(row.rows)) : t('{0} rows, exp(−NLL)', count(row.rows))}</small>
   </section>`;
 }
 
-const keys = html`<span class="keys"><span class="key-box hollow">before</span><span class="key-box solid">after</span><span class="key-box line">chance</span></span>`;
+const keys = html`<span class="keys"><span class="key-box hollow">${t('before')}</span><span class="key-box solid">${t('after')}</span><span class="key-box line">${t('chance')}</span></span>`;
 
 function topics(context: CompareContext): Content {
   const { comparison, width, send, isReadOnly } = context;
@@ -60,8 +69,10 @@ function topics(context: CompareContext): Content {
   };
   return card(
     {
-      title: 'Accuracy per topic',
-      help: 'Hollow bar: before. Solid bar: after, with its 95 % interval (Wilson). The dashed line is the accuracy of always giving the topic’s commonest answer; forgotten means at that line, not at zero. Source: evaluation.json of the run folder.',
+      title: t('Accuracy per topic'),
+      help: t(
+        'Hollow bar: before. Solid bar: after, with its 95 % interval (Wilson). The dashed line is the accuracy of always giving the topic’s commonest answer; forgotten means at that line, not at zero. Source: evaluation.json of the run folder.',
+      ),
       right: html`${keys}${saveMenu(save, send, isReadOnly)}`,
     },
     html`<div class="scroll">${topicBars(Math.max(420, Math.min(1330, innerWidth(width) - 30)), comparison.topics)}</div>`,
@@ -71,26 +82,26 @@ function topics(context: CompareContext): Content {
 function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateResult {
   const number = (title: string, width: string) => ({ title, width, isNumber: true });
   const columns = [
-    { title: 'Set', width: 'minmax(190px, 1fr)' },
-    { title: 'Role', width: '60px' },
-    number('Rows', '64px'),
-    number('Before', '72px'),
-    number('After', '72px'),
-    number('Change', '72px'),
+    { title: t('Set'), width: 'minmax(190px, 1fr)' },
+    { title: t('Role'), width: '60px' },
+    number(t('Rows'), '64px'),
+    number(beforeTitle, '72px'),
+    number(afterTitle, '72px'),
+    number(changeTitle, '72px'),
     number('95 %', '120px'),
-    number('Subject-blind', '96px'),
-    ...(hasForbidden ? [number('Expert forbidden', '118px')] : []),
+    number(t('Subject-blind'), '96px'),
+    ...(hasForbidden ? [number(t('Expert forbidden'), '118px')] : []),
   ];
   return ui.table({
-    label: 'Scores before and after',
+    label: t('Scores before and after'),
     minWidth: hasForbidden ? 880 : 760,
     columns,
     rows: rows.map((row) => ({
       indented: row.topic,
-      label: `${row.set}, ${row.role}: ${written(row)(row.before)} before, ${written(row)(row.after)} after`,
+      label: t('{0}, {1}: {2} before, {3} after', row.set, roleWords[row.role], written(row)(row.before), written(row)(row.after)),
       cells: [
         row.set,
-        row.kind === 'nll' || row.kind === 'extraction' ? '' : row.topic ? 'topic' : row.role,
+        row.kind === 'nll' || row.kind === 'extraction' ? '' : row.topic ? t('topic') : roleWords[row.role],
         count(row.rows),
         written(row)(row.before),
         written(row)(row.after),
@@ -109,26 +120,28 @@ export function summaryTab(context: CompareContext): TemplateResult {
   if (rows.length === 0)
     return banner(
       'warning',
-      'Not measured.',
+      t('Not measured.'),
       comparison.before.run === null
-        ? 'The recipe names no set to measure before and after. Choose questions or retain text and run again.'
-        : 'These two runs have no evaluation set in common.',
+        ? t('The recipe names no set to measure before and after. Choose questions or retain text and run again.')
+        : t('These two runs have no evaluation set in common.'),
     );
   const chart = cardChartWidth(width, cards.length);
   return html`
     <div class="scores">${cards.map((row) => score(context, row, chart))}</div>
     ${topics(context)}
-    ${sentences.length === 0 ? nothing : card({ title: 'What this rests on' }, html`<ul class="sentences">${sentences.map((text) => html`<li>${text}</li>`)}</ul>`)}
+    ${sentences.length === 0 ? nothing : card({ title: t('What this rests on') }, html`<ul class="sentences">${sentences.map((text) => html`<li>${text}</li>`)}</ul>`)}
     ${card(
       {
-        title: 'Before and after',
-        help: 'Accuracy where there are questions (mean over topics), else exp(−NLL). “Subject-blind” is the accuracy of always giving the commonest answer. “Expert forbidden” is the score after the run when the router may not choose the target: if the forget score comes back, the knowledge is blocked, not erased. Source: evaluation.json of the run folder.',
+        title: t('Before and after'),
+        help: t(
+          'Accuracy where there are questions (mean over topics), else exp(−NLL). “Subject-blind” is the accuracy of always giving the commonest answer. “Expert forbidden” is the score after the run when the router may not choose the target: if the forget score comes back, the knowledge is blocked, not erased. Source: evaluation.json of the run folder.',
+        ),
       },
       table(
         rows,
         rows.some((row) => row.forbiddenAfter !== null),
       ),
-      roundingLoss === null ? nothing : facts([['Update lost by rounding to the checkpoint’s dtype', percent(roundingLoss, 2), 'of its squared norm']]),
+      roundingLoss === null ? nothing : facts([[t('Update lost by rounding to the checkpoint’s dtype'), percent(roundingLoss, 2), t('of its squared norm')]]),
     )}
   `;
 }

@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { RunChanges } from '../../../src/protocol/engine';
 import { bytes, count } from '../../../src/protocol/numbers';
+import { t } from '../../text';
 import { ui } from '../../ui';
 import { type Content, icon } from '../../ui/parts';
 import type { ViewContext } from '../context';
@@ -23,8 +24,10 @@ const card = ({ title, icon: name, size, text, warning, buttons }: Way): Templat
   </section>`;
 
 function checkpointText({ checkpointBytes, freeBytes, dtype }: RunChanges): string {
-  const free = freeBytes === null ? '' : `; ${bytes(freeBytes)} is free beside the workspace`;
-  return `A complete copy that other tools load, ${dtype}, with a model card. Needs ${bytes(checkpointBytes)}${free}.`;
+  const needed = bytes(checkpointBytes);
+  return freeBytes === null
+    ? t('A complete copy that other tools load, {0}, with a model card. Needs {1}.', dtype, needed)
+    : t('A complete copy that other tools load, {0}, with a model card. Needs {1}; {2} is free beside the workspace.', dtype, needed, bytes(freeBytes));
 }
 
 export function ways({ send }: ViewContext, answer: RunChanges | null, blocked: boolean): TemplateResult {
@@ -32,32 +35,35 @@ export function ways({ send }: ViewContext, answer: RunChanges | null, blocked: 
   const changed = answer ? count(answer.changed.length) : '';
   return html`<div class="ways">
     ${card({
-      title: 'Patch',
+      title: t('Patch'),
       icon: 'diff',
       size: answer ? bytes(answer.patchBytes) : undefined,
-      text: `The ${changed} changed tensors as one safetensors file, with the fingerprint of the checkpoint they belong to. Applies to that checkpoint only.`,
-      buttons: ui.button({ label: 'Save patch…', icon: 'save', primary: true, disabled: blocked, onClick: () => send({ type: 'export', form: 'patch' }) }),
+      text: t(
+        'The {0} changed tensors as one safetensors file, with the fingerprint of the checkpoint they belong to. Applies to that checkpoint only.',
+        changed,
+      ),
+      buttons: ui.button({ label: t('Save patch…'), icon: 'save', primary: true, disabled: blocked, onClick: () => send({ type: 'export', form: 'patch' }) }),
     })}
     ${card({
-      title: 'Full checkpoint',
+      title: t('Full checkpoint'),
       icon: 'package',
       size: answer ? bytes(answer.checkpointBytes) : undefined,
-      text: answer ? checkpointText(answer) : 'A complete copy that other tools load, with a model card.',
-      warning: short ? 'Not enough here: choose another disk.' : undefined,
-      buttons: ui.button({ label: 'Export checkpoint…', icon: 'folder', disabled: blocked, onClick: () => send({ type: 'export', form: 'checkpoint' }) }),
+      text: answer ? checkpointText(answer) : t('A complete copy that other tools load, with a model card.'),
+      warning: short ? t('Not enough here: choose another disk.') : undefined,
+      buttons: ui.button({ label: t('Export checkpoint…'), icon: 'folder', disabled: blocked, onClick: () => send({ type: 'export', form: 'checkpoint' }) }),
     })}
     ${card({
-      title: 'Report',
+      title: t('Report'),
       icon: 'file-text',
-      text: 'Target, settings, seed, data checksums, scores with intervals, audits: to read here, or as one HTML page.',
-      buttons: html`${ui.button({ label: 'Open report', icon: 'open-preview', onClick: () => send({ type: 'result', action: 'openReport' }) })}
-      ${ui.button({ label: 'Save HTML…', icon: 'save', onClick: () => send({ type: 'export', form: 'report' }) })}`,
+      text: t('Target, settings, seed, data checksums, scores with intervals, audits: to read here, or as one HTML page.'),
+      buttons: html`${ui.button({ label: t('Open report'), icon: 'open-preview', onClick: () => send({ type: 'result', action: 'openReport' }) })}
+      ${ui.button({ label: t('Save HTML…'), icon: 'save', onClick: () => send({ type: 'export', form: 'report' }) })}`,
     })}
     ${card({
-      title: 'Expert list',
+      title: t('Expert list'),
       icon: 'json',
-      text: 'The chosen expert in ESFT’s JSON form, for other trainers.',
-      buttons: ui.button({ label: 'Save JSON…', icon: 'save', onClick: () => send({ type: 'export', form: 'experts' }) }),
+      text: t('The chosen expert in ESFT’s JSON form, for other trainers.'),
+      buttons: ui.button({ label: t('Save JSON…'), icon: 'save', onClick: () => send({ type: 'export', form: 'experts' }) }),
     })}
   </div>`;
 }

@@ -2,6 +2,7 @@
 import { html, nothing } from 'lit';
 import type { ChangedTensor } from '../../../src/protocol/engine';
 import { bytes, percent } from '../../../src/protocol/numbers';
+import { rich, t } from '../../text';
 import { ui } from '../../ui';
 import { type Content, card } from '../../ui/parts';
 import { commonPrefix } from '../common-prefix';
@@ -11,17 +12,19 @@ export function changedTensors(changed: readonly ChangedTensor[]): Content {
   const prefix = commonPrefix(changed.map(({ unit }) => unit));
   return card(
     {
-      title: 'Changed tensors',
-      help: '‖Δ‖ is the Frobenius norm of the change, after rounding to the stored dtype; the next column is its share of the tensor’s own norm, the last the largest change of one value. Source: the run’s patch against the checkpoint.',
+      title: t('Changed tensors'),
+      help: t(
+        '‖Δ‖ is the Frobenius norm of the change, after rounding to the stored dtype; the next column is its share of the tensor’s own norm, the last the largest change of one value. Source: the run’s patch against the checkpoint.',
+      ),
     },
-    prefix ? html`<p class="dim">All names start with <code>${prefix}</code></p>` : nothing,
+    prefix ? html`<p class="dim">${rich('All names start with {0}', html`<code>${prefix}</code>`)}</p>` : nothing,
     ui.table({
-      label: 'Changed tensors',
+      label: t('Changed tensors'),
       minWidth: 620,
       columns: [
-        { title: 'Tensor', width: 'minmax(230px, 1fr)' },
-        { title: 'Shape', width: '112px', isNumber: true },
-        { title: 'Size', width: '76px', isNumber: true },
+        { title: t('Tensor'), width: 'minmax(230px, 1fr)' },
+        { title: t('Shape'), width: '112px', isNumber: true },
+        { title: t('Size'), width: '76px', isNumber: true },
         { title: '‖Δ‖', width: '68px', isNumber: true },
         { title: '‖Δ‖/‖W‖', width: '80px', isNumber: true },
         { title: 'max |Δ|', width: '72px', isNumber: true },

@@ -1,4 +1,5 @@
 /** How step 5 writes norms and fingerprints. Pure. */
+import { t } from '../../text';
 
 /** Fixed digits where they say something, an exponent below. */
 export const size = (value: number, digits: number): string =>
@@ -8,5 +9,6 @@ export const size = (value: number, digits: number): string =>
 export function shortHash(fingerprint: string): string {
   const [kind, digits = ''] = fingerprint.split(':');
   const groups = digits.slice(0, 32).match(/.{4}/g) ?? [];
-  return `${groups.join(' ')} …${kind.startsWith('sampled') ? ' (sampled)' : ''}`;
+  const shown = `${groups.join(' ')} …`;
+  return kind.startsWith('sampled') ? t('{0} (sampled)', shown) : shown;
 }

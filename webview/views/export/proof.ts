@@ -3,6 +3,7 @@ import { html, nothing } from 'lit';
 import type { RunChanges } from '../../../src/protocol/engine';
 import { count } from '../../../src/protocol/numbers';
 import type { ExportView } from '../../../src/protocol/workbench';
+import { t } from '../../text';
 import { ui } from '../../ui';
 import { type Content, card, verdict } from '../../ui/parts';
 import type { ViewContext } from '../context';
@@ -12,40 +13,42 @@ import { tensorMap } from './tensor-map';
 function reading({ recorded, found }: RunChanges, exported: ExportView | null): Content {
   const proof = exported?.proof;
   if (proof) {
-    const words = `${count(proof.equal)} of ${count(proof.checked)} match`;
+    const words = t('{0} of {1} match', count(proof.equal), count(proof.checked));
     return proof.equal === proof.checked ? verdict('ok', words) : verdict('bad', words);
   }
-  if (recorded === null) return verdict('none', 'The run did not record a fingerprint');
-  return recorded === found ? verdict('ok', 'Checkpoint as it was') : verdict('bad', 'Another checkpoint');
+  if (recorded === null) return verdict('none', t('The run did not record a fingerprint'));
+  return recorded === found ? verdict('ok', t('Checkpoint as it was')) : verdict('bad', t('Another checkpoint'));
 }
 
 const provedOf: Readonly<Partial<Record<ExportView['form'], string>>> = {
-  checkpoint: 'Every other tensor, header and file of the export was compared with the original by SHA-256.',
-  applied: 'Every other tensor, header and file of the checkpoint on disk was compared with the kept original by SHA-256.',
-  restored: 'Every file that was put back was verified by SHA-256.',
+  checkpoint: t('Every other tensor, header and file of the export was compared with the original by SHA-256.'),
+  applied: t('Every other tensor, header and file of the checkpoint on disk was compared with the kept original by SHA-256.'),
+  restored: t('Every file that was put back was verified by SHA-256.'),
 };
 
 export function proofCard({ send, state }: ViewContext, answer: RunChanges, exported: ExportView | null): Content {
   const hash = (name: string, value: string | null) =>
-    html`<div><dt>${name}</dt><dd><code>${value === null ? 'not recorded' : shortHash(value)}</code></dd></div>`;
+    html`<div><dt>${name}</dt><dd><code>${value === null ? t('not recorded') : shortHash(value)}</code></dd></div>`;
   return card(
     {
-      title: exported?.proof ? 'Everything else is byte-identical' : 'The checkpoint is untouched',
-      help: 'The fingerprint is SHA-256 over config.json and every tensor (of a checkpoint above 2 GiB, over samples of every tensor). An export compares each tensor outside the change, every header and every other file with the original; the model card is written anew.',
+      title: exported?.proof ? t('Everything else is byte-identical') : t('The checkpoint is untouched'),
+      help: t(
+        'The fingerprint is SHA-256 over config.json and every tensor (of a checkpoint above 2 GiB, over samples of every tensor). An export compares each tensor outside the change, every header and every other file with the original; the model card is written anew.',
+      ),
       right: reading(answer, exported),
     },
-    html`<dl class="hashes">${hash('when the run began', answer.recorded)}${hash('original now', answer.found)}</dl>`,
+    html`<dl class="hashes">${hash(t('when the run began'), answer.recorded)}${hash(t('original now'), answer.found)}</dl>`,
     exported && provedOf[exported.form] ? html`<p class="dim">${provedOf[exported.form]}</p>` : nothing,
     tensorMap(answer.tensors, answer.places),
     html`<div class="actions">
       ${ui.button({
-        label: 'Verify again',
+        label: t('Verify again'),
         icon: 'verified',
         disabled: state.job !== null || exported?.form !== 'checkpoint',
         onClick: () => send({ type: 'result', action: 'verify' }),
       })}
-      ${ui.button({ label: 'Copy checksums', icon: 'copy', onClick: () => send({ type: 'result', action: 'copyChecksums' }) })}
-      ${exported?.form === 'checkpoint' ? nothing : html`<span class="dim">Verify compares an exported checkpoint once more.</span>`}
+      ${ui.button({ label: t('Copy checksums'), icon: 'copy', onClick: () => send({ type: 'result', action: 'copyChecksums' }) })}
+      ${exported?.form === 'checkpoint' ? nothing : html`<span class="dim">${t('Verify compares an exported checkpoint once more.')}</span>`}
     </div>`,
   );
 }

@@ -2,25 +2,27 @@
 import { html } from 'lit';
 import { difference, expertName, fraction } from '../../../src/protocol/numbers';
 import type { ComparisonView } from '../../../src/protocol/workbench';
+import { t } from '../../text';
 import { type Content, card, facts } from '../../ui/parts';
-
-const roleNames = { forget: 'Forget', near: 'Near topic', utility: 'Utility' } as const;
+import { roleTitles } from '../compare/context';
 
 export function reportPreview({ label, target, steps, keptStep, cards, audits, headline }: ComparisonView): Content {
   const measured = audits.filter(({ outcome }) => outcome !== null);
   return card(
-    { title: 'Report preview', className: 'report-preview' },
+    { title: t('Report preview'), className: 'report-preview' },
     html`<h3>${label}</h3>`,
     facts([
-      ['Target', target.map(expertName).join(', ')],
-      ['Step', `${keptStep} of ${steps}`],
+      [t('Target'), target.map(expertName).join(', ')],
+      [t('Step'), t('{0} of {1}', keptStep, steps)],
       ...cards.map((each): readonly [string, string, string] => [
-        roleNames[each.role],
+        roleTitles[each.role],
         `${fraction(each.before)} → ${fraction(each.after)}`,
-        `${each.kind === 'accuracy' ? 'accuracy' : 'probability per token'}, ${difference(each.after - each.before)}`,
+        each.kind === 'accuracy'
+          ? t('accuracy, {0}', difference(each.after - each.before))
+          : t('probability per token, {0}', difference(each.after - each.before)),
       ]),
       ...measured.map(({ title, outcome }): readonly [string, string] => [title, outcome?.verdict.text ?? '']),
-      ['Audits not run', String(audits.length - measured.length)],
+      [t('Audits not run'), String(audits.length - measured.length)],
     ]),
     html`<p class="dim">${headline}</p>`,
   );
