@@ -1,8 +1,9 @@
 /** Step 2: which expert knows it. */
+
 import { html, nothing, type TemplateResult } from 'lit';
-import { expertWords } from '../../src/protocol/numbers';
 import type { PromptsView } from '../../src/protocol/prompts-view';
 import type { AttributionView, RankingRow } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { ui } from '../ui';
 import { banner, icon } from '../ui/parts';
 import type { ViewContext } from './context';
@@ -16,24 +17,23 @@ import { rankingCard } from './ranking';
 
 function headline({ send }: ViewContext, attribution: AttributionView, target: RankingRow, prompts: PromptsView): TemplateResult {
   const { best } = attribution;
-  const words = expertWords(target);
   return html`<div class="headline">
     <div>
-      <h1>${words[0].toUpperCase()}${words.slice(1)} <span class="pill">${icon('target')} target</span></h1>
+      <h1>${t('Layer {0}, expert {1}', target.layer, target.expert)} <span class="pill">${icon('target')} ${t('target')}</span></h1>
       <p>${headlineWords(target, attribution, prompts)}</p>
     </div>
     <div class="actions">
-      ${ui.button({ label: 'Choose another…', icon: 'list-selection', onClick: () => send({ type: 'chooseTarget' }) })}
-      ${target.rank === 1 ? nothing : ui.button({ label: 'Back to best', icon: 'discard', onClick: () => send({ type: 'target', layer: best.layer, expert: best.expert }) })}
-      ${ui.button({ label: 'Unlearn this expert', icon: 'arrow-right', primary: true, onClick: () => send({ type: 'step', step: 'unlearn' }) })}
+      ${ui.button({ label: t('Choose another…'), icon: 'list-selection', onClick: () => send({ type: 'chooseTarget' }) })}
+      ${target.rank === 1 ? nothing : ui.button({ label: t('Back to best'), icon: 'discard', onClick: () => send({ type: 'target', layer: best.layer, expert: best.expert }) })}
+      ${ui.button({ label: t('Unlearn this expert'), icon: 'arrow-right', primary: true, onClick: () => send({ type: 'step', step: 'unlearn' }) })}
     </div>
   </div>`;
 }
 
 function noneTicked({ send }: ViewContext, { total }: PromptsView): TemplateResult {
   return html`<div class="headline">
-    <div><h1>No prompt is ticked</h1><p>Tick at least one: attribution, target and run follow the ticked prompts.</p></div>
-    <div class="actions">${ui.button({ label: 'Tick all', icon: 'check-all', primary: true, onClick: () => send({ type: 'tick', prompts: Array.from({ length: total }, (_, at) => at), ticked: true }) })}</div>
+    <div><h1>${t('No prompt is ticked')}</h1><p>${t('Tick at least one: attribution, target and run follow the ticked prompts.')}</p></div>
+    <div class="actions">${ui.button({ label: t('Tick all'), icon: 'check-all', primary: true, onClick: () => send({ type: 'tick', prompts: Array.from({ length: total }, (_, at) => at), ticked: true }) })}</div>
   </div>`;
 }
 
@@ -42,13 +42,13 @@ function nothingRead(context: ViewContext): TemplateResult {
   const { forget } = state.data;
   return html`<div class="blank">
       ${icon('search')}
-      <h1>No prompts read yet</h1>
-      <p>Choose the prompts that show what to unlearn. UOE reads them once and records which experts the router chooses.</p>
-      <p>About 100 000 tokens give a stable answer (paper, Table 8); fewer work for a first look.</p>
+      <h1>${t('No prompts read yet')}</h1>
+      <p>${t('Choose the prompts that show what to unlearn. UOE reads them once and records which experts the router chooses.')}</p>
+      <p>${t('About 100 000 tokens give a stable answer (paper, Table 8); fewer work for a first look.')}</p>
       <div class="actions">
-        ${forget ? ui.button({ label: 'Read prompts', icon: 'play', primary: true, onClick: () => send({ type: 'read' }) }) : nothing}
-        ${ui.button({ label: 'Choose prompts…', icon: 'file-add', primary: forget === null, onClick: () => send({ type: 'chooseData', role: 'forget' }) })}
-        ${ui.button({ label: 'Use the selection in the editor', icon: 'selection', onClick: () => send({ type: 'useSelection' }) })}
+        ${forget ? ui.button({ label: t('Read prompts'), icon: 'play', primary: true, onClick: () => send({ type: 'read' }) }) : nothing}
+        ${ui.button({ label: t('Choose prompts…'), icon: 'file-add', primary: forget === null, onClick: () => send({ type: 'chooseData', role: 'forget' }) })}
+        ${ui.button({ label: t('Use the selection in the editor'), icon: 'selection', onClick: () => send({ type: 'useSelection' }) })}
       </div>
     </div>
     ${forget ? html`${dataCard(context)} ${previewCard(context)}` : nothing}`;
@@ -59,10 +59,10 @@ export function findStep(context: ViewContext): TemplateResult {
   const { attribution, target, prompts, job } = state;
   if (!attribution || !prompts) return job ? html`${loading(job.title, job)} ${previewCard(context)}` : nothingRead(context);
   const { outOfDate } = attribution;
-  const again = ui.button({ label: 'Read again', icon: 'refresh', onClick: () => send({ type: 'read' }) });
+  const again = ui.button({ label: t('Read again'), icon: 'refresh', onClick: () => send({ type: 'read' }) });
   return html`
     ${target ? headline(context, attribution, target, prompts) : noneTicked(context, prompts)}
-    ${outOfDate ? banner('warning', 'Out of date.', 'The data changed after the prompts were read; what is shown belongs to the data before.', again) : nothing}
+    ${outOfDate ? banner('warning', t('Out of date.'), t('The data changed after the prompts were read; what is shown belongs to the data before.'), again) : nothing}
     <div class="columns find">
       <div class="main">${heatmapCard(context, outOfDate)} ${promptCard(context, prompts)}</div>
       <div class="side">${target ? html`${rankingCard(context, attribution, target)} ${evidenceCard(context, attribution)}` : nothing}</div>

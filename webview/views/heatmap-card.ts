@@ -1,4 +1,5 @@
 /** Routing by layer and expert: measure, order, the cells, what is under the cursor, the scale, and the same numbers as a table. */
+
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
 import { count, expertName, fraction, percent, times } from '../../src/protocol/numbers';
@@ -8,13 +9,14 @@ import { cellState, columnExperts, layerSlots, type Measure, type Order, rampKin
 import { ramp, type Theme } from '../heatmap/colour';
 import { heatmapRows, heatmapSvg } from '../heatmap/figure';
 import { inkOf } from '../heatmap/heatmap';
+import { t } from '../text';
 import { card, icon, segments } from '../ui/parts';
 import type { ViewContext } from './context';
 
 const measures: readonly { readonly value: Measure; readonly label: string; readonly tip: string }[] = [
-  { value: 'affinity', label: 'Affinity', tip: 'Mean router score of the expert where it was chosen (Eq. 2). This picks the target.' },
-  { value: 'share', label: 'Token share', tip: 'How often the expert is among the chosen ones' },
-  { value: 'difference', label: 'Forget ÷ retain', tip: 'Token share on forget prompts over token share on the retain set' },
+  { value: 'affinity', label: t('Affinity'), tip: t('Mean router score of the expert where it was chosen (Eq. 2). This picks the target.') },
+  { value: 'share', label: t('Token share'), tip: t('How often the expert is among the chosen ones') },
+  { value: 'difference', label: t('Forget ÷ retain'), tip: t('Token share on forget prompts over token share on the retain set') },
 ];
 
 function legend(
@@ -24,22 +26,24 @@ function legend(
   { never, rare, beyond }: ViewContext['heatmapCounts'],
 ): TemplateResult {
   const colours = ramp(theme, rampKind(measure));
+  const isNormalised = normalised && measure === 'affinity';
+  const against = isNormalised ? t('against an equal share (1/{0}), g normalised per token', experts) : t('against an equal share (1/{0})', experts);
   return html`<div class="legend">
-    <div class="ramp" role="img" aria-label="Colour scale from 1/16 to 16 times">
+    <div class="ramp" role="img" aria-label=${t('Colour scale from 1/16 to 16 times')}>
       <svg width="220" height="10">${colours.map((colour, index) => svg`<rect x=${(index * 220) / colours.length} width=${220 / colours.length + 0.5} height="10" fill=${colour}></rect>`)}</svg>
       <div class="ticks">${['1/16×', '1/4×', '1×', '4×', '16×'].map((text) => html`<span>${text}</span>`)}</div>
     </div>
-    <span>${measure === 'difference' ? 'forget ÷ retain' : `against an equal share (1/${experts})${normalised && measure === 'affinity' ? ', g normalised per token' : ''}`}</span>
-    ${measure === 'difference' ? html`<span class="key"><b class="swatch rare"></b>too rare to compare ${rare}</span>` : html`<span class="key"><b class="swatch never"></b>never routed ${never}</span>`}
-    <span class="key"><b class="swatch target"></b>target</span>
-    <span class="key">${beyond} beyond the scale</span>
+    <span>${measure === 'difference' ? t('forget ÷ retain') : against}</span>
+    ${measure === 'difference' ? html`<span class="key"><b class="swatch rare"></b>${t('too rare to compare {0}', rare)}</span>` : html`<span class="key"><b class="swatch never"></b>${t('never routed {0}', never)}</span>`}
+    <span class="key"><b class="swatch target"></b>${t('target')}</span>
+    <span class="key">${t('{0} beyond the scale', beyond)}</span>
   </div>`;
 }
 
 function cellReadout(figures: HeatmapFigures, index: number, measure: Measure): TemplateResult | readonly TemplateResult[] {
   if (figures.slots[index] === 0 && measure !== 'difference')
-    return html`<span class="whole">never routed: 0 of ${count(layerSlots(figures, index))} slots on these prompts</span>`;
-  if (measure === 'difference' && cellState(figures, measure, index).kind === 'rare') return html`<span class="whole">too rare to compare</span>`;
+    return html`<span class="whole">${t('never routed: 0 of {0} slots on these prompts', count(layerSlots(figures, index)))}</span>`;
+  if (measure === 'difference' && cellState(figures, measure, index).kind === 'rare') return html`<span class="whole">${t('too rare to compare')}</span>`;
   return readout(figures, index, measure).map(([name, value]) => html`<span><small class="readout-name">${name}</small>${value}</span>`);
 }
 
@@ -60,10 +64,10 @@ function cellText(figures: HeatmapFigures, measure: Measure, index: number): str
 function table(figures: HeatmapFigures, measure: Measure, order: Order): TemplateResult {
   const columns = columnExperts(figures, order);
   const { experts, layers } = figures;
-  return html`<div class="heat-table" tabindex="0" role="region" aria-label="The heatmap as a table">
+  return html`<div class="heat-table" tabindex="0" role="region" aria-label=${t('The heatmap as a table')}>
     <table>
       <thead>
-        <tr><th scope="col">Layer</th>${Array.from({ length: experts }, (_, col) => html`<th scope="col">${order === 'rank' ? `#${col + 1}` : `E${col}`}</th>`)}</tr>
+        <tr><th scope="col">${t('Layer')}</th>${Array.from({ length: experts }, (_, col) => html`<th scope="col">${order === 'rank' ? `#${col + 1}` : `E${col}`}</th>`)}</tr>
       </thead>
       <tbody>
         ${layers.map(
@@ -79,7 +83,7 @@ function tools({ state, figures, memory, remember, send, theme, width }: ViewCon
   const asTable = memory.asTable ?? false;
   const { measure, order } = memory;
   return html`<span class="heat-tools">
-    <button class="icon-button" aria-pressed=${String(asTable)} aria-label="Show as table" title="Show as table" @click=${() => remember({ asTable: !asTable })}>${icon('table')}</button>
+    <button class="icon-button" aria-pressed=${String(asTable)} aria-label=${t('Show as table')} title=${t('Show as table')} @click=${() => remember({ asTable: !asTable })}>${icon('table')}</button>
     ${
       figures
         ? saveMenu(
@@ -110,28 +114,30 @@ export function heatmapCard(context: ViewContext, isOutOfDate: boolean): Templat
   const hasRetain = figures.retainShare !== null;
   return card(
     {
-      title: 'Routing by layer and expert',
+      title: t('Routing by layer and expert'),
       className: 'heat',
-      help: 'Rows are MoE layers, columns are routed experts. Colour is log2 of the value against an equal share, always on the scale 1/16× to 16×, so two models or two runs can be compared by eye. The bars on the right show the best affinity of each layer, the numbers how many experts carry half of its tokens. Source: the attribution pass over the ticked prompts.',
+      help: t(
+        'Rows are MoE layers, columns are routed experts. Colour is log2 of the value against an equal share, always on the scale 1/16× to 16×, so two models or two runs can be compared by eye. The bars on the right show the best affinity of each layer, the numbers how many experts carry half of its tokens. Source: the attribution pass over the ticked prompts.',
+      ),
       right: tools(context),
     },
     html`<div class="bar">
       ${segments({
-        label: 'Measure',
+        label: t('Measure'),
         value: memory.measure,
         options: measures.map((option) => ({
           ...option,
           disabled: option.value === 'difference' && !hasRetain,
-          tip: option.value === 'difference' && !hasRetain ? 'Needs a retain set' : option.tip,
+          tip: option.value === 'difference' && !hasRetain ? t('Needs a retain set') : option.tip,
         })),
         onChange: (measure) => remember({ measure }),
       })}
       ${segments({
-        label: 'Column order',
+        label: t('Column order'),
         value: memory.order,
         options: [
-          { value: 'number', label: 'By number', tip: 'Expert 0 first' },
-          { value: 'rank', label: 'By rank in layer', tip: 'Highest affinity first; the same order is used in Compare' },
+          { value: 'number', label: t('By number'), tip: t('Expert 0 first') },
+          { value: 'rank', label: t('By rank in layer'), tip: t('Highest affinity first; the same order is used in Compare') },
         ],
         onChange: (order) => remember({ order }),
       })}

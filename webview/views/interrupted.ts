@@ -1,5 +1,7 @@
 /** A run that a closed window or a kill cut off: offered until it is resumed or put aside. */
+
 import { html, nothing, type TemplateResult } from 'lit';
+import { t } from '../text';
 import { ui } from '../ui';
 import { banner } from '../ui/parts';
 import type { ViewContext } from './context';
@@ -10,11 +12,11 @@ export function interruptedBanner({ state, send }: ViewContext): TemplateResult 
   const { number, method, step, plannedSteps } = interrupted;
   return banner(
     'info',
-    `Run ${number} (${method.toUpperCase()}) was cut off.`,
+    t('Run {0} ({1}) was cut off.', number, method.toUpperCase()),
     step === 0
-      ? `None of its ${plannedSteps} steps was saved; it starts again with the same settings.`
-      : `Step ${step} of ${plannedSteps} is saved; it can go on from there.`,
-    html`${ui.button({ label: step === 0 ? 'Start it again' : `Resume from step ${step}`, primary: true, onClick: () => send({ type: 'problem', action: 'resumeRun' }) })}
-    ${ui.button({ label: 'Not now', onClick: () => send({ type: 'dismissInterrupted' }) })}`,
+      ? t('None of its {0} steps was saved; it starts again with the same settings.', plannedSteps)
+      : t('Step {0} of {1} is saved; it can go on from there.', step, plannedSteps),
+    html`${ui.button({ label: step === 0 ? t('Start it again') : t('Resume from step {0}', step), primary: true, onClick: () => send({ type: 'problem', action: 'resumeRun' }) })}
+    ${ui.button({ label: t('Not now'), onClick: () => send({ type: 'dismissInterrupted' }) })}`,
   );
 }

@@ -1,15 +1,17 @@
 /** A checkpoint that could not be opened, where there is no other page to show. */
+
 import { html, type TemplateResult } from 'lit';
 import type { ProblemView } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { ui } from '../ui';
 import { icon } from '../ui/parts';
 import type { ViewContext } from './context';
 
 const icons: Readonly<Record<NonNullable<ProblemView['kind']>, string>> = { architecture: 'circle-slash', memory: 'warning', file: 'error' };
 const more: Readonly<Record<NonNullable<ProblemView['kind']>, string>> = {
-  architecture: 'Dense models have no experts to edit.',
-  memory: 'Close other programs, or allow the engine more memory: the setting “uoe.engine.memory” is its budget.',
-  file: 'A checkpoint is a folder with config.json and safetensors files.',
+  architecture: t('Dense models have no experts to edit.'),
+  memory: t('Close other programs, or allow the engine more memory: the setting “uoe.engine.memory” is its budget.'),
+  file: t('A checkpoint is a folder with config.json and safetensors files.'),
 };
 
 /** Whether the problem is the page: then no banner says it again. */

@@ -1,14 +1,22 @@
 /** The five steps: which is shown, which are open, and in a second line what is known of each. */
+
 import { html, nothing, type TemplateResult } from 'lit';
 import { stepNames, type WorkbenchStep } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { icon } from '../ui/parts';
 import type { ViewContext } from './context';
 import { stepView } from './step-view';
 
-const titles: Readonly<Record<WorkbenchStep, string>> = { model: 'Model', find: 'Find expert', unlearn: 'Unlearn', compare: 'Compare', export: 'Export' };
+const titles: Readonly<Record<WorkbenchStep, string>> = {
+  model: t('Model'),
+  find: t('Find expert'),
+  unlearn: t('Unlearn'),
+  compare: t('Compare'),
+  export: t('Export'),
+};
 
 export function rail({ state, send }: ViewContext): TemplateResult {
-  return html`<nav class="rail" aria-label="Steps">
+  return html`<nav class="rail" aria-label=${t('Steps')}>
     <ol>
       ${stepNames.map((step, index) => {
         const view = stepView(step, state);

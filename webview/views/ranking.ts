@@ -1,7 +1,9 @@
 /** Experts of all layers by affinity, with the one that can't be chosen and why. */
+
 import { html, nothing, type TemplateResult } from 'lit';
-import { expertName, expertWords, fraction, percent, times } from '../../src/protocol/numbers';
+import { expertName, fraction, percent, times } from '../../src/protocol/numbers';
 import type { AttributionView, ModelView, RankingRow } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { ui } from '../ui';
 import { type Content, card, icon } from '../ui/parts';
 import type { ViewContext } from './context';
@@ -9,10 +11,10 @@ import type { ViewContext } from './context';
 /** Below the ranking, where the model has shared experts. */
 export function sharedRow({ sharedExperts }: Pick<ModelView, 'sharedExperts'>, layer: number): Content {
   if (sharedExperts === 0) return nothing;
-  const name = sharedExperts === 1 ? 'shared 0' : `shared 0–${sharedExperts - 1}`;
+  const name = sharedExperts === 1 ? t('shared 0') : t('shared 0–{0}', sharedExperts - 1);
   return html`<p class="locked-row">
     ${icon('lock')}
-    <span><b>L${layer}·${name}</b> not selectable. Shared experts see every token of every topic; adding them drops utility from 0.510 to 0.355 (paper, Table 2).</span>
+    <span><b>L${layer}·${name}</b> ${t('not selectable.')} ${t('Shared experts see every token of every topic; adding them drops utility from 0.510 to 0.355 (paper, Table 2).')}</span>
   </p>`;
 }
 
@@ -20,18 +22,21 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
   const { model } = state;
   const rows = attribution.ranking.map((row) => {
     const selected = row.layer === target.layer && row.expert === target.expert;
+    const words = t('layer {0}, expert {1}', row.layer, row.expert);
     const pick = html`<button
       class="pick"
       aria-pressed=${String(selected)}
-      aria-label="${expertName(row)}: ${expertWords(row)}${selected ? ', the target' : ', make it the target'}"
-      title=${selected ? 'This is the target' : 'Make it the target'}
+      aria-label=${selected ? t('{0}: {1}, the target', expertName(row), words) : t('{0}: {1}, make it the target', expertName(row), words)}
+      title=${selected ? t('This is the target') : t('Make it the target')}
       @click=${() => send({ type: 'target', layer: row.layer, expert: row.expert })}
     >
       ${icon(selected ? 'target' : 'circle-large')} ${expertName(row)}
     </button>`;
     return {
       selected,
-      label: `Rank ${row.rank}, ${expertWords(row)}, affinity ${fraction(row.affinity)}${selected ? ', target' : ''}`,
+      label: selected
+        ? t('Rank {0}, {1}, affinity {2}, target', row.rank, words, fraction(row.affinity))
+        : t('Rank {0}, {1}, affinity {2}', row.rank, words, fraction(row.affinity)),
       cells: [
         String(row.rank),
         pick,
@@ -46,20 +51,22 @@ export function rankingCard({ state, send }: ViewContext, attribution: Attributi
   const number = (title: string, width: string) => ({ title, width, isNumber: true });
   return card(
     {
-      title: 'Ranking',
+      title: t('Ranking'),
       className: 'ranking',
-      help: 'Experts of all layers by affinity on the ticked prompts. The method unlearns one expert, the first. Choosing a lower rank costs utility: in the paper rank 1 keeps 0.549, rank 23 keeps 0.426, rank 26 keeps 0.236. Share is the part of the routed slots that the expert gets, Retain the same on the retain set.',
+      help: t(
+        'Experts of all layers by affinity on the ticked prompts. The method unlearns one expert, the first. Choosing a lower rank costs utility: in the paper rank 1 keeps 0.549, rank 23 keeps 0.426, rank 26 keeps 0.236. Share is the part of the routed slots that the expert gets, Retain the same on the retain set.',
+      ),
     },
     ui.table({
-      label: 'Ten best experts',
+      label: t('Ten best experts'),
       columns: [
         number('#', '28px'),
-        { title: 'Expert', width: '1fr' },
-        number('Affinity', '50px'),
-        number('× equal', '52px'),
-        number('Share', '52px'),
-        ...(attribution.hasRetain ? [number('Retain', '52px')] : []),
-        number('In layer', '50px'),
+        { title: t('Expert'), width: '1fr' },
+        number(t('Affinity'), '50px'),
+        number(t('× equal'), '52px'),
+        number(t('Share'), '52px'),
+        ...(attribution.hasRetain ? [number(t('Retain'), '52px')] : []),
+        number(t('In layer'), '50px'),
       ],
       rows,
     }),

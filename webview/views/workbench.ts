@@ -1,6 +1,8 @@
 /** The page: rail, problem, job, and the step that is shown. */
+
 import { html, nothing, type TemplateResult } from 'lit';
 import type { ProblemView } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { ui } from '../ui';
 import { banner, type Content } from '../ui/parts';
 import { compareStep } from './compare';
@@ -38,16 +40,23 @@ function step(context: ViewContext): Content {
     case 'unlearn':
       if (state.run) return runStep(context, state.run);
       if (!state.target)
-        return nothingYet('No target expert yet', 'Find the expert first. The one with the highest affinity is chosen for you.', 'Find expert', go('find'));
+        return nothingYet(
+          t('No target expert yet'),
+          t('Find the expert first. The one with the highest affinity is chosen for you.'),
+          t('Find expert'),
+          go('find'),
+        );
       return state.plan ? planStep(context, state.plan, state.target) : nothing;
     case 'compare':
       return state.comparison
         ? compareStep(context, state.comparison)
-        : nothingYet('No finished run yet', 'Run an unlearning job, then compare it with the original here.', 'Go to Unlearn', go('unlearn'));
+        : nothingYet(t('No finished run yet'), t('Run an unlearning job, then compare it with the original here.'), t('Go to Unlearn'), go('unlearn'));
     case 'export':
       return state.comparison
         ? exportStep(context, state.comparison)
-        : nothingYet('Nothing to export', 'No tensor differs from the checkpoint.', 'Open run history', () => send({ type: 'result', action: 'openHistory' }));
+        : nothingYet(t('Nothing to export'), t('No tensor differs from the checkpoint.'), t('Open run history'), () =>
+            send({ type: 'result', action: 'openHistory' }),
+          );
   }
 }
 
@@ -56,7 +65,7 @@ export function workbench(context: ViewContext): TemplateResult {
   return html`
     ${rail(context)} ${jobList(context)}
     <main class="body">
-      ${state.trusted ? nothing : banner('warning', 'Restricted Mode.', 'UOE does nothing in this workspace until you trust it.')} ${state.problem && !isProblemPage(state) ? problem(state.problem, send) : nothing} ${interruptedBanner(context)} ${step(context)}
+      ${state.trusted ? nothing : banner('warning', t('Restricted Mode.'), t('UOE does nothing in this workspace until you trust it.'))} ${state.problem && !isProblemPage(state) ? problem(state.problem, send) : nothing} ${interruptedBanner(context)} ${step(context)}
     </main>
   `;
 }
