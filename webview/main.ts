@@ -1,4 +1,5 @@
 /** The webview's entry: keeps what the host sent, and draws the page again when anything changed. */
+import { t } from './text';
 import './themes.css';
 import './workbench.css';
 import './find.css';
@@ -76,7 +77,11 @@ function draw(): void {
   const width = root.clientWidth;
   const theme = themeOf(document.body.classList);
   if (figures) {
-    const label = { affinity: 'Affinity', share: 'Token share', difference: 'Forget over retain' }[memory.measure];
+    const label = {
+      affinity: t('Affinity by layer and expert'),
+      share: t('Token share by layer and expert'),
+      difference: t('Forget over retain by layer and expert'),
+    }[memory.measure];
     heatmap.update({
       figures,
       measure: memory.measure,
@@ -85,7 +90,7 @@ function draw(): void {
       theme,
       themeId: document.body.dataset.vscodeThemeId ?? '',
       width: heatmapWidth(width),
-      label: `${label} by layer and expert`,
+      label,
     });
   }
   drawPrompts(state, theme);

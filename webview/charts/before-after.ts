@@ -1,5 +1,6 @@
 /** One score on a track from 0 to 1: hollow before, solid after with its 95 % interval, dashed line at chance. */
 import { html, nothing, svg, type TemplateResult } from 'lit';
+import { t } from '../text';
 import { type BeforeAfterInput, beforeAfterLayout } from './before-after-layout';
 
 const axis = 24;
@@ -18,7 +19,7 @@ export function beforeAfter(input: BeforeAfterInput & { readonly label: string; 
       chance === null
         ? nothing
         : svg`<line class="limit" x1=${chance.x} x2=${chance.x} y1="10" y2=${axis + 9}></line>
-          <text x=${chance.x} y="8" text-anchor=${chance.anchor}>chance ${input.chance?.toFixed(2)}</text>`
+          <text x=${chance.x} y="8" text-anchor=${chance.anchor}>${t('chance {0}', input.chance?.toFixed(2) ?? '')}</text>`
     }
     <line class="moved" x1=${before} x2=${after} y1=${axis} y2=${axis}></line>
     ${band ? svg`<rect class="band" x=${band.x} y=${axis - 5} width=${band.width} height="10"></rect>` : nothing}

@@ -1,6 +1,7 @@
 /** How few experts carry the prompts: forget solid, retain dashed, equal use thin and dashed, a dot where half is reached. */
 import { html, svg, type TemplateResult } from 'lit';
 import { percent } from '../../src/protocol/numbers';
+import { t } from '../text';
 import { type ConcentrationInput, concentrationLayout } from './concentration-layout';
 
 export function concentrationChart(input: ConcentrationInput & { readonly label: string }): TemplateResult {
@@ -13,12 +14,12 @@ export function concentrationChart(input: ConcentrationInput & { readonly label:
         <text x=${left - 6} y=${y + 4} text-anchor="end">${percent(value, 0)}</text>`,
     )}
     ${figure.xTicks.map(({ value, x, anchor }) => svg`<text x=${x} y=${bottom + 14} text-anchor=${anchor}>${value}</text>`)}
-    <text x=${(left + right) / 2} y=${bottom + 28} text-anchor="middle">experts, most used first</text>
+    <text x=${(left + right) / 2} y=${bottom + 28} text-anchor="middle">${t('experts, most used first')}</text>
     <path class="line equal" d=${figure.equal}></path>
     ${figure.retain === null ? '' : svg`<path class="line retain" d=${figure.retain}></path>`}
     <path class="line forget" d=${figure.forget}></path>
     <line class="step-mark" x1=${half.x} x2=${half.x} y1=${half.y} y2=${bottom}></line>
     <circle class="end forget" cx=${half.x} cy=${half.y} r="4"></circle>
-    <text class="note" x=${half.textX} y=${bottom - 5} text-anchor=${half.anchor}>${input.half} ${input.half === 1 ? 'expert' : 'experts'}</text>
+    <text class="note" x=${half.textX} y=${bottom - 5} text-anchor=${half.anchor}>${input.half === 1 ? t('{0} expert', input.half) : t('{0} experts', input.half)}</text>
   </svg>`;
 }

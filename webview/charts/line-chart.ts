@@ -1,5 +1,6 @@
 /** A line chart as SVG at its own pixel width; text is never scaled. */
 import { html, type SVGTemplateResult, svg, type TemplateResult } from 'lit';
+import { t } from '../text';
 import { type LineInput, lineLayout } from './line-layout';
 
 export interface LineChart extends LineInput {
@@ -15,7 +16,7 @@ function axes({ format }: LineChart, { yTicks, xTicks, left, right, bottom }: Re
         <line class="gridline" x1=${left} x2=${right} y1=${y} y2=${y}></line>
         <text x=${left - 6} y=${y + 4} text-anchor="end">${format(value)}</text>`,
     )}
-    ${xTicks.map(({ value, x, anchor }) => svg`<text x=${x} y=${bottom + 15} text-anchor=${anchor}>${anchor === 'end' ? `step ${value}` : value}</text>`)}`;
+    ${xTicks.map(({ value, x, anchor }) => svg`<text x=${x} y=${bottom + 15} text-anchor=${anchor}>${anchor === 'end' ? t('step {0}', value) : value}</text>`)}`;
 }
 
 export function lineChart(chart: LineChart): TemplateResult {

@@ -2,14 +2,15 @@
 import { html, svg, type TemplateResult } from 'lit';
 import { bytes } from '../../src/protocol/numbers';
 import type { MemoryPart } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { memoryLayout } from './memory-layout';
 
 const names: Readonly<Record<MemoryPart, string>> = {
-  process: 'engine now',
-  weights: 'weights',
-  activations: 'activations',
-  cache: 'kept states',
-  optimizer: 'optimizer',
+  process: t('engine now'),
+  weights: t('weights'),
+  activations: t('activations'),
+  cache: t('kept states'),
+  optimizer: t('optimizer'),
 };
 
 const percentOf = (share: number) => `${(100 * share).toFixed(3)}%`;
@@ -18,7 +19,7 @@ export function memoryBar(parts: Readonly<Record<MemoryPart, number>>, need: num
   const layout = memoryLayout(parts, free);
   const said = layout.segments.map(({ part }) => `${names[part]} ${bytes(parts[part])}`).join(', ');
   return html`<div class="memory">
-    <svg class="memory-bar" width="100%" height="34" role="img" aria-label="Needs ${bytes(need)} (${said}); ${bytes(free)} free">
+    <svg class="memory-bar" width="100%" height="34" role="img" aria-label=${t('Needs {0} ({1}); {2} free', bytes(need), said, bytes(free))}>
       <defs>
         <pattern id="memory-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3.5" height="6"></rect></pattern>
       </defs>
@@ -28,7 +29,7 @@ export function memoryBar(parts: Readonly<Record<MemoryPart, number>>, need: num
     </svg>
     <p class="keys">
       ${layout.segments.map(({ part }) => html`<span class="memory-key ${part}">${names[part]} ${bytes(parts[part])}</span>`)}
-      <span class="memory-key free">free ${bytes(free)}</span>
+      <span class="memory-key free">${t('free {0}', bytes(free))}</span>
     </p>
   </div>`;
 }

@@ -2,6 +2,7 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import type { RunTableRow } from '../../src/protocol/comparison-view';
 import { fraction, percent } from '../../src/protocol/numbers';
+import { t } from '../text';
 import { plottable, type ScatterMark, scatterLayout } from './scatter-layout';
 
 const shapes: Readonly<Record<string, string>> = {
@@ -37,16 +38,17 @@ export function scatter(input: Scatter): TemplateResult {
   const { width, height, rows, original } = input;
   const { left, right, top, bottom, xTicks, yTicks, marks, front, original: originalY, chance } = scatterLayout(width, height, rows, original, input.selected);
   const onFront = plottable(rows).filter((row) => row.onFront);
-  const words = `Utility against forgetting for ${marks.length} runs. Pareto front: ${onFront.map(({ run }) => `run ${run}`).join(', ') || 'none'}.`;
+  const names = onFront.map(({ run }) => t('run {0}', run)).join(', ') || t('none');
+  const words = t('Utility against forgetting for {0} runs. Pareto front: {1}.', marks.length, names);
   const upper = top + (bottom - top) / 4;
   return html`<svg class="chart scatter" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role="img" aria-label=${words}>
     ${xTicks.map(({ value, x }) => svg`<line class="gridline" x1=${x} x2=${x} y1=${top} y2=${bottom}></line><text x=${x} y=${bottom + 15} text-anchor="middle">${percent(value, 0)}</text>`)}
     ${yTicks.map(({ value, y }) => svg`<line class="gridline" x1=${left} x2=${right} y1=${y} y2=${y}></line><text x=${left - 6} y=${y + 4} text-anchor="end">${fraction(value)}</text>`)}
-    <text x=${(left + right) / 2} y=${height - 6} text-anchor="middle">forgotten: share of the way from original to chance →</text>
-    <text transform="rotate(-90 12 ${upper})" x="12" y=${upper} text-anchor="middle">utility →</text>
-    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${(left + right) / 2} y=${originalY + 14} text-anchor="middle">original ${fraction(original)}</text>`}
+    <text x=${(left + right) / 2} y=${height - 6} text-anchor="middle">${t('forgotten: share of the way from original to chance →')}</text>
+    <text transform="rotate(-90 12 ${upper})" x="12" y=${upper} text-anchor="middle">${t('utility →')}</text>
+    ${originalY === null ? nothing : svg`<line class="limit" x1=${left} x2=${right} y1=${originalY} y2=${originalY}></line><text x=${(left + right) / 2} y=${originalY + 14} text-anchor="middle">${t('original {0}', fraction(original))}</text>`}
     <line class="limit" x1=${chance} x2=${chance} y1=${top} y2=${bottom}></line>
-    <text x=${chance + 4} y=${bottom - 6}>chance</text>
+    <text x=${chance + 4} y=${bottom - 6}>${t('chance')}</text>
     <path class="front" d=${front}></path>
     ${marks.map((one) => mark(one, input))}
   </svg>`;

@@ -2,9 +2,11 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import type { TopicRow } from '../../src/protocol/comparison-view';
 import { count, difference, fraction } from '../../src/protocol/numbers';
+import { t } from '../text';
 import { type TopicBar, topicBarsLayout } from './topic-bars-layout';
 
 const series = { forget: 'forget', near: 'anchor', utility: 'retain' } as const;
+const roleWords = { forget: t('forget'), near: t('near'), utility: t('utility') };
 const longest = 21;
 const cut = (text: string) => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
 
@@ -15,7 +17,7 @@ function bar(topic: TopicRow, { y, before, after, whisker, chance }: TopicBar, l
   const middle = y + 16;
   return svg`<g class="topic ${series[topic.role]}">
     <text class="label" x="0" y=${y + 10}>${cut(topic.name)}<title>${topic.name}</title></text>
-    <text x="0" y=${y + 22}>${topic.role} · ${count(topic.rows)} questions</text>
+    <text x="0" y=${y + 22}>${t('{0} · {1} questions', roleWords[topic.role], count(topic.rows))}</text>
     ${before === null ? nothing : svg`<rect class="before" x=${left + 0.5} y=${y + 0.5} width=${Math.max(0, before - left - 1)} height="8"></rect>`}
     <rect class="after" x=${left} y=${y + 11} width=${after - left} height="10"></rect>
     ${whisker ? svg`<path class="whisker" d=${`M${whisker[0]} ${middle}H${whisker[1]}M${whisker[0]} ${middle - 3.5}v7M${whisker[1]} ${middle - 3.5}v7`}></path>` : nothing}
@@ -27,13 +29,15 @@ function bar(topic: TopicRow, { y, before, after, whisker, chance }: TopicBar, l
 }
 
 const sentence = ({ name, role, before, after, chance }: TopicRow) =>
-  `${name} (${role}): ${fraction(before)} before, ${fraction(after)} after${chance === null ? '' : `, chance ${fraction(chance)}`}`;
+  chance === null
+    ? t('{0} ({1}): {2} before, {3} after', name, roleWords[role], fraction(before), fraction(after))
+    : t('{0} ({1}): {2} before, {3} after, chance {4}', name, roleWords[role], fraction(before), fraction(after), fraction(chance));
 
 export function topicBars(width: number, topics: readonly TopicRow[]): TemplateResult {
   const figure = topicBarsLayout(width, topics);
   const { columns, ticks, axisY, height, left } = figure;
-  return html`<svg class="chart topics" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role="img" aria-label="Accuracy per topic before and after. ${topics.map(sentence).join('; ')}.">
-    ${['after', 'change', '95 %'].map((title, i) => svg`<text x=${columns[i]} y="10" text-anchor="end">${title}</text>`)}
+  return html`<svg class="chart topics" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role="img" aria-label=${t('Accuracy per topic before and after. {0}.', topics.map(sentence).join('; '))}>
+    ${[t('after'), t('change'), '95 %'].map((title, i) => svg`<text x=${columns[i]} y="10" text-anchor="end">${title}</text>`)}
     ${ticks.map(
       ({ value, x }) => svg`
         <line class="gridline" x1=${Math.round(x) + 0.5} x2=${Math.round(x) + 0.5} y1="16" y2=${axisY}></line>

@@ -1,6 +1,7 @@
 /** What each cell of the heatmap shows: measure and order to a colour index, marks and words. Pure. */
-import { count, expertWords, fraction, percent, times } from '../../src/protocol/numbers';
+import { count, fraction, percent, times } from '../../src/protocol/numbers';
 import type { HeatmapFigures, WebviewMemory } from '../../src/protocol/workbench';
+import { t } from '../text';
 import { domain, type RampKind, rampIndex } from './colour';
 import type { Cell } from './layout';
 
@@ -72,17 +73,23 @@ export function layerSlots({ slots, experts }: HeatmapFigures, index: number): n
 /** One cell as a sentence: what a screen reader says. */
 export function cellWords(figures: HeatmapFigures, index: number, isTarget: boolean, measure: Measure = 'affinity'): string {
   const id = { layer: figures.layers[Math.floor(index / figures.experts)], expert: index % figures.experts };
-  const name = expertWords(id);
-  const start = `${name[0].toUpperCase()}${name.slice(1)}.`;
-  const end = isTarget ? 'Target.' : 'Press Enter to make it the target.';
+  const start = `${t('Layer {0}, expert {1}', id.layer, id.expert)}.`;
+  const end = isTarget ? t('Target.') : t('Press Enter to make it the target.');
   if (measure === 'difference') {
-    if (cellState(figures, measure, index).kind === 'rare') return `${start} Too rare to compare. ${end}`;
+    if (cellState(figures, measure, index).kind === 'rare') return `${start} ${t('Too rare to compare.')} ${end}`;
     const retain = figures.retainShare?.[index];
-    return `${start} Token share ${percent(figures.share[index])} on forget prompts, ${percent(retain)} on the retain set, ${times(ratioOf(figures, index))}. ${end}`;
+    const shares = [percent(figures.share[index]), percent(retain), times(ratioOf(figures, index))];
+    return `${start} ${t('Token share {0} on forget prompts, {1} on the retain set, {2}.', ...shares)} ${end}`;
   }
-  if (figures.slots[index] === 0) return `${start} Never routed on these prompts. ${end}`;
-  const affinity = figures.affinity[index];
-  return `${start} Affinity ${fraction(affinity)}, ${times(figures.timesEqual[index])} an equal share, token share ${percent(figures.share[index])}, rank ${figures.rankInLayer[index]} of ${figures.experts} in the layer. ${end}`;
+  if (figures.slots[index] === 0) return `${start} ${t('Never routed on these prompts.')} ${end}`;
+  const values = [
+    fraction(figures.affinity[index]),
+    times(figures.timesEqual[index]),
+    percent(figures.share[index]),
+    figures.rankInLayer[index],
+    figures.experts,
+  ];
+  return `${start} ${t('Affinity {0}, {1} an equal share, token share {2}, rank {3} of {4} in the layer.', ...values)} ${end}`;
 }
 
 /** The readout under the heatmap: name and value of each figure of a cell. */
@@ -91,12 +98,12 @@ export function readout(figures: HeatmapFigures, index: number, measure: Measure
   const share = figures.share[index];
   const retain = figures.retainShare ? figures.retainShare[index] : null;
   return [
-    ['affinity', fraction(affinity)],
-    ['× equal', times(figures.timesEqual[index])],
-    ['share', percent(share)],
-    ['retain', percent(retain)],
-    measure === 'difference' ? ['forget ÷ retain', times(ratioOf(figures, index))] : ['slots', count(figures.slots[index])],
-    ['layer rank', `${figures.rankInLayer[index]}/${figures.experts}`],
-    ['rank', count(figures.rank[index])],
+    [t('affinity'), fraction(affinity)],
+    [t('× equal'), times(figures.timesEqual[index])],
+    [t('share'), percent(share)],
+    [t('retain'), percent(retain)],
+    measure === 'difference' ? [t('forget ÷ retain'), times(ratioOf(figures, index))] : [t('slots'), count(figures.slots[index])],
+    [t('layer rank'), `${figures.rankInLayer[index]}/${figures.experts}`],
+    [t('rank'), count(figures.rank[index])],
   ];
 }

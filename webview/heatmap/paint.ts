@@ -1,5 +1,6 @@
 /** Paints cells and marks on a canvas. Geometry comes from layout, meaning from cells. */
 import { fraction } from '../../src/protocol/numbers';
+import { t } from '../text';
 import type { CellState } from './cells';
 import { type Cell, type Layout, labelledColumns, labelledRows, rectangleOf } from './layout';
 
@@ -115,8 +116,8 @@ function paintStrip(context: CanvasRenderingContext2D, grid: Layout, { strip, ta
     context.fillText(text, x, y);
   };
   context.fillStyle = ink.dim;
-  write(isRoomy ? 'best affinity' : 'best · ½', grid.stripX, grid.y - 9, 'left');
-  if (isRoomy) write('½ of tokens', right, grid.y - 9, 'right');
+  write(isRoomy ? t('best affinity') : t('best · ½'), grid.stripX, grid.y - 9, 'left');
+  if (isRoomy) write(t('½ of tokens'), right, grid.y - 9, 'right');
   for (let row = 0; row < grid.rows; row++) {
     const isTarget = row === target?.row;
     const y = grid.y + row * grid.rowHeight + (grid.rowHeight >> 1) - 3;

@@ -3,9 +3,13 @@ import { html, nothing, render, type TemplateResult } from 'lit';
 import { ref } from 'lit/directives/ref.js';
 import { count, fraction } from '../../src/protocol/numbers';
 import type { PromptList, PromptTicks } from '../../src/protocol/prompts-view';
+import { t } from '../text';
 import { ui } from '../ui';
 import { icon } from '../ui/parts';
 import { matching, movedRow, rowHeight, scrolledTo, windowOf } from './rows';
+
+const ofAll = { all: t('All'), tick: t('All: tick the prompts'), none: t('None'), untick: t('None: untick the prompts') };
+const ofFound = { all: t('All found'), tick: t('All found: tick the prompts'), none: t('None found'), untick: t('None found: untick the prompts') };
 
 export interface PromptListInput {
   readonly list: PromptList;
@@ -93,7 +97,7 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
     >
       <span
         class="tick ${ticked ? 'on' : ''}"
-        title=${ticked ? 'Leave this prompt out' : 'Use this prompt'}
+        title=${ticked ? t('Leave this prompt out') : t('Use this prompt')}
         @click=${(event: Event) => {
           event.stopPropagation();
           row = at;
@@ -111,19 +115,19 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
   function draw(): void {
     if (!input) return;
     const { first, end } = windowOf(box?.scrollTop ?? 0, heightOf(), found.length);
-    const all = found.length === input.list.items.length ? '' : ' found';
     const { locked } = input;
+    const words = found.length === input.list.items.length ? ofAll : ofFound;
     render(
       html`<div class="prompt-tools">
-          ${ui.searchField({ label: 'Filter prompts', value: filter, onInput: find })}
-          ${ui.button({ label: `All${all}`, name: `All${all}: tick the prompts`, disabled: locked, onClick: () => onTick(found, true) })}
-          ${ui.button({ label: `None${all ? ' found' : ''}`, name: `None${all ? ' found' : ''}: untick the prompts`, disabled: locked, onClick: () => onTick(found, false) })}
+          ${ui.searchField({ label: t('Filter prompts'), value: filter, onInput: find })}
+          ${ui.button({ label: words.all, name: words.tick, disabled: locked, onClick: () => onTick(found, true) })}
+          ${ui.button({ label: words.none, name: words.untick, disabled: locked, onClick: () => onTick(found, false) })}
         </div>
         <div
           class="prompts"
           role="listbox"
           tabindex="0"
-          aria-label="Forget prompts"
+          aria-label=${t('Forget prompts')}
           aria-multiselectable="true"
           aria-disabled=${locked ? 'true' : nothing}
           aria-activedescendant=${found.length > 0 ? `prompt-${found[Math.min(row, found.length - 1)]}` : nothing}
@@ -137,7 +141,7 @@ export function createPromptList({ onTick, onShow }: PromptListEvents): PromptLi
             ${Array.from({ length: end - first }, (_, at) => option(first + at))}
           </div>
         </div>
-        <p class="hint" role="status">${filter === '' ? 'Space ticks, Enter shows the tokens; type to filter' : `${count(found.length)} of ${count(input.list.items.length)} prompts have “${filter}”`}</p>`,
+        <p class="hint" role="status">${filter === '' ? t('Space ticks, Enter shows the tokens; type to filter') : t('{0} of {1} prompts have “{2}”', count(found.length), count(input.list.items.length), filter)}</p>`,
       element,
     );
   }

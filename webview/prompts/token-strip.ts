@@ -4,6 +4,7 @@ import { expertName, fraction } from '../../src/protocol/numbers';
 import type { TokenStrip } from '../../src/protocol/prompts-view';
 import type { ExpertId } from '../../src/protocol/records';
 import { ramp, type Theme } from '../heatmap/colour';
+import { t } from '../text';
 import { ui } from '../ui';
 import { movedRow } from './rows';
 import { barHeight, cellsOf, chosenExperts, inkOn, shownToken, strongest, type TokenCell, tintOf } from './strip-cells';
@@ -31,9 +32,9 @@ export function createTokenStrip(): TokenStripElement {
 
   function chooseLayer(strip: TokenStrip, shown: number): TemplateResult {
     return ui.choice({
-      label: 'Layer',
+      label: t('Layer'),
       value: String(shown),
-      options: strip.layers.map((id) => ({ value: String(id), label: id === input?.target.layer ? `L${id}, the target’s` : `L${id}` })),
+      options: strip.layers.map((id) => ({ value: String(id), label: id === input?.target.layer ? t('L{0}, the target’s', id) : `L${id}` })),
       onChange: (value) => {
         layer = Number(value);
         draw();
@@ -55,7 +56,7 @@ export function createTokenStrip(): TokenStripElement {
       role="option"
       id="token-${at}"
       aria-selected=${String(at === token)}
-      aria-label="${text.trim() || shownToken(text)}, ${score > 0 ? `gate ${fraction(score)}` : 'not chosen'}"
+      aria-label="${text.trim() || shownToken(text)}, ${score > 0 ? t('gate {0}', fraction(score)) : t('not chosen')}"
       .style=${style}
       @pointerenter=${show}
       @click=${show}
@@ -65,7 +66,7 @@ export function createTokenStrip(): TokenStripElement {
 
   function readout(strip: TokenStrip, shown: number, expert: number): TemplateResult {
     return html`<div class="token-readout" role="status">
-      <b>“${strip.tokens[token]?.trim() || shownToken(strip.tokens[token] ?? '')}”</b> <span class="dim">chosen experts in L${shown}</span>
+      <b>“${strip.tokens[token]?.trim() || shownToken(strip.tokens[token] ?? '')}”</b> <span class="dim">${t('chosen experts in L{0}', shown)}</span>
       <ol>
         ${chosenExperts(strip, shown, token).map(
           (chosen) => html`<li class=${chosen.expert === expert ? 'on' : ''}>
@@ -81,9 +82,9 @@ export function createTokenStrip(): TokenStripElement {
     const { strip, target, expertOf, theme } = input;
     if (!strip) {
       render(
-        html`<h3>Where the target fires</h3>
+        html`<h3>${t('Where the target fires')}</h3>
           <div class="tokens"></div>
-          <div class="token-readout"><span class="dim">Choose a prompt, or press Enter on one, to see which of its tokens chose ${expertName(target)}.</span></div>`,
+          <div class="token-readout"><span class="dim">${t('Choose a prompt, or press Enter on one, to see which of its tokens chose {0}.', expertName(target))}</span></div>`,
         element,
       );
       return;
@@ -94,14 +95,14 @@ export function createTokenStrip(): TokenStripElement {
     const colours = ramp(theme, 'magnitude');
     render(
       html`<div class="token-head">
-          <h3>Where ${shown === target.layer ? 'the target' : expertName({ layer: shown, expert })} fires</h3>
+          <h3>${shown === target.layer ? t('Where the target fires') : t('Where {0} fires', expertName({ layer: shown, expert }))}</h3>
           ${strip.layers.length > 1 ? chooseLayer(strip, shown) : nothing}
         </div>
         <div
           class="tokens"
           role="listbox"
           tabindex="0"
-          aria-label="Tokens of prompt ${strip.prompt + 1}, tinted by the router score of ${expertName({ layer: shown, expert })}"
+          aria-label=${t('Tokens of prompt {0}, tinted by the router score of {1}', strip.prompt + 1, expertName({ layer: shown, expert }))}
           aria-activedescendant="token-${token}"
           @keydown=${(event: KeyboardEvent) => {
             const key = { ArrowRight: 'ArrowDown', ArrowLeft: 'ArrowUp' }[event.key] ?? event.key;

@@ -1,5 +1,6 @@
 /** Parts that the kit does not have: card, banner, verdict, list of facts, choice of a few. */
 import { html, nothing, type TemplateResult } from 'lit';
+import { t } from '../text';
 
 export type Content = TemplateResult | string | typeof nothing;
 
@@ -20,7 +21,7 @@ export function card({ title, help, right = nothing, className = '' }: CardOptio
   const id = `card-${idOf(title)}`;
   return html`<section class="card ${className}" aria-labelledby=${id}>
     <header><h2 id=${id}>${title}</h2><span class="grow"></span>${right}</header>
-    ${help ? html`<details class="help"><summary aria-label="About “${title}”">${icon('question')}</summary><p>${help}</p></details>` : nothing}
+    ${help ? html`<details class="help"><summary aria-label=${t('About “{0}”', title)}>${icon('question')}</summary><p>${help}</p></details>` : nothing}
     ${body}
   </section>`;
 }

@@ -1,5 +1,4 @@
 /** Which data a job uses, what is in them, and what is missing without them. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { count } from '../../src/protocol/numbers';
 import type { PreviewView } from '../../src/protocol/prompts-view';

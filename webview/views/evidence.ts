@@ -1,5 +1,4 @@
 /** Is the target a safe choice: how concentrated its layer is, and whether half of the prompts name the same expert. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { count, duration } from '../../src/protocol/numbers';
 import type { ConcentrationView } from '../../src/protocol/prompts-view';

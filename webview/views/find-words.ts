@@ -1,5 +1,4 @@
 /** Sentences of steps 1 and 2. Pure. */
-
 import { count, expertName, fraction, times } from '../../src/protocol/numbers';
 import type { PromptsView } from '../../src/protocol/prompts-view';
 import type { AttributionView, RankingRow } from '../../src/protocol/workbench';

@@ -1,5 +1,4 @@
 /** Step 2: which expert knows it. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import type { PromptsView } from '../../src/protocol/prompts-view';
 import type { AttributionView, RankingRow } from '../../src/protocol/workbench';

@@ -1,5 +1,4 @@
 /** Routing by layer and expert: measure, order, the cells, what is under the cursor, the scale, and the same numbers as a table. */
-
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
 import { count, expertName, fraction, percent, times } from '../../src/protocol/numbers';

@@ -1,5 +1,4 @@
 /** A run that a closed window or a kill cut off: offered until it is resumed or put aside. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../text';
 import { ui } from '../ui';

@@ -1,5 +1,4 @@
 /** What is under way and what waits, each with its cancel, at the lower edge over the page: nothing moves when it comes or goes. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { duration, percent } from '../../src/protocol/numbers';
 import type { JobView } from '../../src/protocol/workbench';

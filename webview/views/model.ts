@@ -1,5 +1,4 @@
 /** Step 1: what was opened, what can be edited, which data are ready. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { bytes, count, parameters } from '../../src/protocol/numbers';
 import { demoOffer, openedFamilies } from '../../src/protocol/offer';

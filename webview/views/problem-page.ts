@@ -1,5 +1,4 @@
 /** A checkpoint that could not be opened, where there is no other page to show. */
-
 import { html, type TemplateResult } from 'lit';
 import type { ProblemView } from '../../src/protocol/workbench';
 import { t } from '../text';

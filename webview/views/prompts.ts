@@ -1,5 +1,4 @@
 /** The forget prompts with a tick each, and where the target fires in one of them. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { count, expertName } from '../../src/protocol/numbers';
 import type { PromptsView } from '../../src/protocol/prompts-view';

@@ -1,5 +1,4 @@
 /** The five steps: which is shown, which are open, and in a second line what is known of each. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { stepNames, type WorkbenchStep } from '../../src/protocol/workbench';
 import { t } from '../text';

@@ -1,5 +1,4 @@
 /** Experts of all layers by affinity, with the one that can't be chosen and why. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import { expertName, fraction, percent, times } from '../../src/protocol/numbers';
 import type { AttributionView, ModelView, RankingRow } from '../../src/protocol/workbench';

@@ -1,5 +1,4 @@
 /** State and second line of each step of the rail. Pure. */
-
 import { bytes, expertName, fraction } from '../../src/protocol/numbers';
 import type { WorkbenchState, WorkbenchStep } from '../../src/protocol/workbench';
 import { t } from '../text';

@@ -1,5 +1,4 @@
 /** The page: rail, problem, job, and the step that is shown. */
-
 import { html, nothing, type TemplateResult } from 'lit';
 import type { ProblemView } from '../../src/protocol/workbench';
 import { t } from '../text';
