@@ -8,12 +8,9 @@
 import {
   BatchMatMul,
   concat,
-  div,
   Exp,
-  exp,
   getKernel,
   Log,
-  max,
   type NamedAttrMap,
   type NamedTensorInfoMap,
   ones,
@@ -24,8 +21,6 @@ import {
   Sigmoid,
   Softmax,
   slice,
-  sub,
-  sum,
   type Tensor,
   type TensorInfo,
   unregisterKernel,
@@ -79,21 +74,28 @@ const inWholeVectors =
     return shaped;
   };
 
-/** TensorFlow's takes reciprocals of all rows' sums together; this one divides. */
-const softmaxByParts: Kernel = ({ inputs }) => {
-  const logits = inputs.logits as Tensor;
-  const most = max(logits, -1, true);
-  const below = sub(logits, most);
-  const powers = exp(below);
-  const sums = sum(powers, -1, true);
-  const shares = div(powers, sums);
-  for (const part of [most, below, powers, sums]) part.dispose();
-  return shares;
-};
+/** TensorFlow takes the reciprocals of all rows' sums together, in vectors: rows past the last whole one get company. */
+const softmaxInWholeVectors =
+  (stock: Kernel): Kernel =>
+  (given) => {
+    const logits = given.inputs.logits as Tensor;
+    const width = logits.shape.at(-1) ?? 1;
+    const rows = util.sizeFromShape(logits.shape) / width;
+    const missing = (vector - (rows % vector)) % vector;
+    if (missing === 0 || width === 0) return stock(given);
+    const flat = reshape(logits, [rows, width]);
+    const rest = ones([missing, width]);
+    const whole = concat([flat, rest]);
+    const done = stock({ ...given, inputs: { logits: whole } }) as Tensor;
+    const own = slice(done, [0, 0], [rows, width]);
+    const shaped = reshape(own, logits.shape);
+    for (const part of [flat, rest, whole, done, own]) part.dispose();
+    return shaped;
+  };
 
 export function steadyKernels(): void {
   replace(BatchMatMul, asTwoRows);
   for (const name of [Exp, Log, Rsqrt, Sigmoid]) replace(name, inWholeVectors('x'));
   replace(Pow, inWholeVectors('a'));
-  replace(Softmax, () => softmaxByParts);
+  replace(Softmax, softmaxInWholeVectors);
 }
