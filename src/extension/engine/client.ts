@@ -37,7 +37,7 @@ export interface EngineOptions {
 }
 
 /** Loaded with the first request: no window waits for it. */
-const loadCarrier = () => import('vscode-jsonrpc/node');
+const loadCarrier = () => import('./carrier');
 type Carrier = Awaited<ReturnType<typeof loadCarrier>>;
 
 interface Live {
