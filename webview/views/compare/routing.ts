@@ -129,7 +129,7 @@ function movers({ movers: rows, target, topK, tokens }: RoutingFigures): Templat
         number(afterTitle, '76px'),
         number(changeTitle, '86px'),
         number(t('Ratio'), '76px'),
-        number(t('Slots moved'), '90px'),
+        number(t('Slots moved'), '98px'),
       ],
       rows: rows.map((row) => ({
         selected: isTarget(row.layer, row.expert),

@@ -145,7 +145,7 @@ function runsTable(table: RunTable, context: CompareContext): TemplateResult {
       number(t('Overlap'), '70px'),
       number(t('Time'), '96px'),
       { title: t('Status'), width: 'minmax(124px, 1fr)' },
-      ...(context.isReadOnly ? [] : [{ title: t('Compare'), width: '84px' }]),
+      ...(context.isReadOnly ? [] : [{ title: t('Compare'), width: '96px' }]),
     ],
     rows: [...first, ...newest.map((row) => tableRow(row, table, context))],
   });

@@ -83,7 +83,7 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
   const number = (title: string, width: string) => ({ title, width, isNumber: true });
   const columns = [
     { title: t('Set'), width: 'minmax(190px, 1fr)' },
-    { title: t('Role'), width: '60px' },
+    { title: t('Role'), width: '84px' },
     number(t('Rows'), '64px'),
     number(beforeTitle, '72px'),
     number(afterTitle, '72px'),
