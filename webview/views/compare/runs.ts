@@ -10,6 +10,7 @@ import { ui } from '../../ui';
 import type { Row } from '../../ui/kit';
 import { type Content, card, icon, verdict } from '../../ui/parts';
 import { wide } from '../context';
+import { statusWords } from '../status-words';
 import { type CompareContext, innerWidth } from './context';
 
 export const methodName = (method: string): string => (method === 'simnpo' ? 'SimNPO' : method.toUpperCase());
@@ -60,15 +61,6 @@ const csvRows = ({ rows }: RunTable) => [
 
 /** Titles of columns: “Run” is a button elsewhere, which is another word in other languages. */
 const [runTitle, methodTitle] = t('Run, Method').split(', ');
-
-const statusWords: Readonly<Record<RunTableRow['status'], string>> = {
-  done: t('done'),
-  stopped: t('stopped'),
-  cancelled: t('cancelled'),
-  failed: t('failed'),
-  interrupted: t('interrupted'),
-  running: t('running'),
-};
 
 function status(row: RunTableRow): Content {
   if (row.status === 'failed') return verdict('bad', t('failed'));
