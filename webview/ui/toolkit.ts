@@ -22,6 +22,11 @@ const whenOptionsAreThere = (value: string) => (element: Element | undefined) =>
   if (element) requestAnimationFrame(() => Object.assign(element, { value }));
 };
 
+/** A text field without text of its own calls itself "Text field" when it joins the page: its name is set after that. */
+const named = (label: string) => (element: Element | undefined) => {
+  if (element) queueMicrotask(() => element.setAttribute('aria-label', label));
+};
+
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
   vsCodeDataGrid(),
@@ -74,7 +79,7 @@ export const toolkit: Kit = {
       <span class="label" aria-hidden="true">${label}${unit ? html` <small>${unit}</small>` : nothing}</span>
       <vscode-text-field
         class="number"
-        aria-label=${unit ? `${label}, ${unit}` : label}
+        ${ref(named(unit ? `${label}, ${unit}` : label))}
         .value=${live(value)}
         @change=${(event: Event) => {
           const field = event.target as HTMLInputElement;
@@ -84,7 +89,7 @@ export const toolkit: Kit = {
     </div>`,
 
   searchField: ({ label, value, onInput }) =>
-    html`<vscode-text-field class="search" aria-label=${label} placeholder=${label} .value=${live(value)} @input=${(event: Event) => onInput(inputValue(event))}></vscode-text-field>`,
+    html`<vscode-text-field class="search" ${ref(named(label))} placeholder=${label} .value=${live(value)} @input=${(event: Event) => onInput(inputValue(event))}></vscode-text-field>`,
 
   tabs: ({ label, value, tabs, body, onChange }) =>
     html`<vscode-panels
