@@ -1,7 +1,9 @@
 /** The page's words in the language of the window. A text is its own key; what has no translation stays English. */
 import { fill, fillParts } from '../src/protocol/fill';
 
-const element = typeof document === 'undefined' ? null : document.querySelector('#texts');
+// Tests of pure parts run where there is no page.
+const { document: page } = globalThis as { readonly document?: { querySelector(selector: string): { readonly textContent: string | null } | null } };
+const element = page?.querySelector('#texts');
 const texts: Readonly<Record<string, string>> = JSON.parse(element?.textContent ?? '{}');
 
 /** `t('Layer {0}, expert {1}', 2, 10)` */

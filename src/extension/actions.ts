@@ -78,7 +78,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     if (!chosen) return;
     panel.open();
     const neutral = (file: string) => vscode.Uri.joinPath(context.extensionUri, 'dist', 'neutral', file).fsPath;
-    await loop.openModel(chosen.fsPath, path.basename(chosen.fsPath), neutralPreset, neutralSources(neutral));
+    await loop.openModel(chosen.fsPath, path.basename(chosen.fsPath), neutralPreset(), neutralSources(neutral));
   }
 
   async function useDemo(): Promise<void> {

@@ -10,7 +10,7 @@ const sources = { ...noSources, ...neutralSources((file) => `/uoe/${file}`), for
 
 describe('a checkpoint without data of its own', () => {
   it('gets a recipe that keeps and measures neutral text, checks the selection itself, and says when to stop', () => {
-    const recipe = recipeOf(neutralPreset, settingsOf(neutralPreset), '/m', { layer: 2, expert: 10 }, completedPaths(pathsOf(sources), 1));
+    const recipe = recipeOf(neutralPreset(), settingsOf(neutralPreset()), '/m', { layer: 2, expert: 10 }, completedPaths(pathsOf(sources), 1));
     const parsed = parseRecipe(recipe);
     const resolved = parsed.ok ? resolveRecipe(parsed.value) : parsed;
     if (!resolved.ok) throw new Error(resolved.fault.message);
@@ -22,7 +22,7 @@ describe('a checkpoint without data of its own', () => {
       stop: { forgetAtMost: 0.05, utilityDropAtMost: null, nllRiseAtMost: 0.05, patience: 2 },
       evaluate: { forget: '/w/selection.txt', near: null, utility: ['/uoe/heldout.jsonl'] },
     });
-    expect(presetChoices(neutralPreset).some(({ id }) => id.startsWith('demo-'))).to.equal(false);
+    expect(presetChoices(neutralPreset()).some(({ id }) => id.startsWith('demo-'))).to.equal(false);
   });
 
   it('leaves sets that were chosen as they are, and does not check on thousands of prompts', () => {

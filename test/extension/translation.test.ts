@@ -56,6 +56,7 @@ describe('translation', () => {
       'Tensor',
       'Threads',
       'Tokenizer',
+      'Tokens',
       'Training',
       '{0} prompts',
     ];

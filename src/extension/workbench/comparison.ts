@@ -14,6 +14,7 @@ import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
 import type { Jobs } from './job';
 import type { Store } from './store';
+import { t } from './text';
 
 /** Large answers of step 4; they go to the page in messages of their own. */
 export interface ComparisonFigures {
@@ -115,9 +116,10 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
     if (known) return figures.set({ routing: known });
     const data = prompts === 'forget' ? recipe.forget : recipe.retain;
     if (data === undefined || data === null)
-      return report(fail('usage', `Run ${view.number} has no retain set.`, 'Look at the routing of its forget prompts.').fault);
+      return report(fail('usage', t('Run {0} has no retain set.', view.number), t('Look at the routing of its forget prompts.')).fault);
     const experts = [...run.record.target.experts, ...(other?.record.target.experts ?? [])];
-    const result = await jobs.run(`Routing of ${prompts} prompts`, async (options): Promise<Result<readonly [AttributionResult, AttributionResult]>> => {
+    const title = prompts === 'forget' ? t('Routing of forget prompts') : t('Routing of retain prompts');
+    const result = await jobs.run(title, async (options): Promise<Result<readonly [AttributionResult, AttributionResult]>> => {
       const attribute = (folder: RunFolder | null) =>
         engine.request(
           'attribute',
@@ -147,7 +149,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
     const known = answers.get(view.pair);
     if (known) return known;
     const params = { model: run.recipe.model, workspace: workspace(), limit: answersPerSet };
-    const result = await jobs.run('Asking before and after', (options) =>
+    const result = await jobs.run(t('Asking before and after'), (options) =>
       engine.request('answers', { ...params, run: run.record.id, ...(other ? { before: other.record.id } : {}) }, options),
     );
     if (!result.ok) {
@@ -164,7 +166,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
     const view = shown();
     if (!view || !own) return;
     const title = view.audits.find(({ id }) => id === audit)?.title ?? audit;
-    const result = await jobs.run(`Audit: ${title}`, (options) => engine.request('audit', { run: view.run, workspace: workspace(), audit }, options));
+    const result = await jobs.run(t('Audit: {0}', title), (options) => engine.request('audit', { run: view.run, workspace: workspace(), audit }, options));
     if (!result.ok) return void failed(result);
     if (shown()?.pair === view.pair) await show(view.run, view.before.run);
   }

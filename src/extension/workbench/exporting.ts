@@ -6,6 +6,7 @@ import type { ExportForm, ExportView, WorkbenchState } from '../../protocol/work
 import type { EngineClient } from '../engine/client';
 import type { Jobs } from './job';
 import type { Store } from './store';
+import { t } from './text';
 
 export interface ExportingParts {
   readonly engine: EngineClient;
@@ -45,17 +46,17 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
 
   function failed(title: string, fault: Fault): void {
     if (fault.code === 'cancelled' || store.get().engine.status === 'stopped') return;
-    store.set({ problem: { title, text: sentence(fault), actions: [{ id: 'showLog', label: 'Show log' }] } });
+    store.set({ problem: { title, text: sentence(fault), actions: [{ id: 'showLog', label: t('Show log') }] } });
   }
 
   /** Reads what the shown run changes, unless it is known. */
   async function read(id: string): Promise<void> {
     reading = id;
-    const result = await jobs.run('Measuring what the run changed', (options) => engine.request('runChanges', { run: id, workspace: workspace() }, options));
+    const result = await jobs.run(t('Measuring what the run changed'), (options) => engine.request('runChanges', { run: id, workspace: workspace() }, options));
     reading = null;
     if (run() !== id) return look();
     if (result.ok) return store.set({ changes: { run: id, answer: result.value, refusal: null } });
-    const refusal = result.fault.code === 'cancelled' ? 'Measuring what the run changed was cancelled.' : sentence(result.fault);
+    const refusal = result.fault.code === 'cancelled' ? t('Measuring what the run changed was cancelled.') : sentence(result.fault);
     store.set({ changes: { run: id, answer: null, refusal } });
   }
 
@@ -74,12 +75,12 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
   /** The checkpoint on disk is another now: what the page says of the model and of this run is read again. */
   async function changedOnDisk(id: string, folder: string): Promise<void> {
     if (model() === folder) {
-      const info = await jobs.run('Opening the checkpoint again', (options) => engine.request('openModel', { path: folder }, options));
+      const info = await jobs.run(t('Opening the checkpoint again'), (options) => engine.request('openModel', { path: folder }, options));
       const { model: view, attribution } = store.get();
       if (info.ok && view) {
         const { path: _path, ...rest } = info.value;
         store.set({ model: { ...view, ...rest }, ...(attribution ? { attribution: { ...attribution, outOfDate: true } } : {}) });
-      } else if (!info.ok) failed('The checkpoint could not be opened again', info.fault);
+      } else if (!info.ok) failed(t('The checkpoint could not be opened again'), info.fault);
     }
     await read(id);
   }
@@ -93,15 +94,15 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
     async write(form, to, place) {
       const id = run();
       if (id === null || store.get().comparison?.discarded) return;
-      const title = form === 'patch' ? 'Writing the patch' : 'Writing the checkpoint';
+      const title = form === 'patch' ? t('Writing the patch') : t('Writing the checkpoint');
       const result = await jobs.run(title, (options) => engine.request('exportRun', { run: id, workspace: workspace(), to, form }, options));
-      if (!result.ok) return failed('The export failed', result.fault);
+      if (!result.ok) return failed(t('The export failed'), result.fault);
       exportedTo = form === 'checkpoint' ? to : null;
       show(id, form, place, result.value);
     },
     async report(id, form) {
       // A page reads routing and asks a sample of answers.
-      const answer = await jobs.run('Writing the report', (options) => engine.request('report', { run: id, workspace: workspace(), form }, options));
+      const answer = await jobs.run(t('Writing the report'), (options) => engine.request('report', { run: id, workspace: workspace(), form }, options));
       return answer.ok ? ok(answer.value.text) : answer;
     },
     expertList: () => `${JSON.stringify(expertSetOf(store.get().comparison?.target ?? []), null, 2)}\n`,
@@ -118,17 +119,17 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
       const id = run();
       const folder = exportedTo;
       if (id === null || folder === null || exported === null) return;
-      const result = await jobs.run('Proving the export', (options) => engine.request('verifyExport', { run: id, workspace: workspace(), folder }, options));
-      if (!result.ok) return failed('The export could not be proved', result.fault);
+      const result = await jobs.run(t('Proving the export'), (options) => engine.request('verifyExport', { run: id, workspace: workspace(), folder }, options));
+      if (!result.ok) return failed(t('The export could not be proved'), result.fault);
       store.set({ exported: { ...exported, proof: result.value } });
     },
     async apply() {
       const id = run();
       if (id === null || store.get().comparison?.discarded) return;
-      const result = await jobs.run('Applying the run to the checkpoint', (options) =>
+      const result = await jobs.run(t('Applying the run to the checkpoint'), (options) =>
         engine.request('applyRun', { run: id, workspace: workspace() }, options),
       );
-      if (!result.ok) return failed('The run was not applied', result.fault);
+      if (!result.ok) return failed(t('The run was not applied'), result.fault);
       exportedTo = null;
       show(id, 'applied', store.get().model?.name ?? '', result.value);
       await changedOnDisk(id, result.value.folder);
@@ -137,10 +138,10 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
       const id = run();
       if (id === null) return;
       const folder = await engine.request('readRun', { run: id, workspace: workspace() });
-      if (!folder.ok) return failed('The original was not restored', folder.fault);
+      if (!folder.ok) return failed(t('The original was not restored'), folder.fault);
       const path = folder.value.record.model;
-      const result = await jobs.run('Restoring the original', (options) => engine.request('restoreModel', { model: path }, options));
-      if (!result.ok) return failed('The original was not restored', result.fault);
+      const result = await jobs.run(t('Restoring the original'), (options) => engine.request('restoreModel', { model: path }, options));
+      if (!result.ok) return failed(t('The original was not restored'), result.fault);
       exportedTo = null;
       show(id, 'restored', store.get().model?.name ?? '', result.value);
       await changedOnDisk(id, path);

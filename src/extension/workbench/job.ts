@@ -4,6 +4,8 @@ import { faultOf, type Result } from '../../protocol/fault';
 import { count } from '../../protocol/numbers';
 import type { JobView } from '../../protocol/workbench';
 import type { Progress, RequestOptions } from '../engine/client';
+import { phaseWords, unitWords } from './phase-words';
+import { t } from './text';
 import { timeLeft } from './time-left';
 
 export interface Job {
@@ -37,10 +39,10 @@ export interface JobsOptions {
 const waitingPhase = 'Waiting';
 
 export function progressView({ phase, done, total, unit }: Progress): Partial<JobView> {
-  const amount = total > 0 ? `${count(done)} of ${count(total)} ${unit}` : `${count(done)} ${unit}`;
+  const amount = `${total > 0 ? t('{0} of {1}', count(done), count(total)) : count(done)} ${unitWords(unit)}`;
   if (phase === waitingPhase)
-    return { message: total === 1 ? 'waits for the job before it' : `waits for ${count(total)} jobs before it`, share: null, waiting: true };
-  return { message: `${phase} · ${amount}`, share: total > 0 ? Math.min(1, done / total) : null, waiting: false };
+    return { message: total === 1 ? t('waits for the job before it') : t('waits for {0} jobs before it', count(total)), share: null, waiting: true };
+  return { message: `${phaseWords(phase)} · ${amount}`, share: total > 0 ? Math.min(1, done / total) : null, waiting: false };
 }
 
 export function createJobs({ onShown, onList, present }: JobsOptions): Jobs {

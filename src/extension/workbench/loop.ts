@@ -28,6 +28,7 @@ import { createPrompts, type PromptFigures, type Prompts, type Unticked } from '
 import { noSources, pathsOf, type Source, type Sources, sameSources, savedSources, viewsOf } from './sources';
 import { stoppedProblem } from './stopped-problem';
 import type { Store } from './store';
+import { t } from './text';
 
 export interface Figures extends PromptFigures, ComparisonFigures {
   readonly steps: { readonly run: string; readonly rows: readonly StepRecord[] };
@@ -161,7 +162,7 @@ export function createLoop(around: Surroundings): Loop {
     if (fault.code === 'cancelled') return;
     // The crash has its own problem view, made when the process ended.
     if (state().engine.status === 'stopped') return;
-    set({ problem: { title, text: sentence(fault), kind, actions: [...actions, { id: 'showLog', label: 'Show log' }] } });
+    set({ problem: { title, text: sentence(fault), kind, actions: [...actions, { id: 'showLog', label: t('Show log') }] } });
   }
 
   /** How rows are turned into tokens: the same for attribution, preview and the run. */
@@ -184,7 +185,7 @@ export function createLoop(around: Surroundings): Loop {
   /** Data, target and model belong to the run while it goes on. */
   function refusedWhileRunning(): boolean {
     if (!isActive(state().run)) return false;
-    around.report(fail('conflict', 'A run is going on.', 'Stop it first.').fault);
+    around.report(fail('conflict', t('A run is going on.'), t('Stop it first.')).fault);
     return true;
   }
 
@@ -192,7 +193,7 @@ export function createLoop(around: Surroundings): Loop {
     if (refusedWhileRunning()) return;
     const selected = sources.forget.filter((source) => source.view.kind === 'selection');
     const given = model === null ? Object.fromEntries(Object.entries(sources).filter(([, list]) => list.length > 0)) : {};
-    const info = await jobs.run(`Opening ${name}`, (options) => engine.request('openModel', { path }, options));
+    const info = await jobs.run(t('Opening {0}', name), (options) => engine.request('openModel', { path }, options));
     if (!info.ok) {
       const { title, actions, kind } = openingProblem(info.fault);
       return failed(title, info.fault, actions, kind);
@@ -232,10 +233,10 @@ export function createLoop(around: Surroundings): Loop {
     const against = dataOf('retain');
     const read = sources;
     void preview.refresh(path, sources, reading());
-    const result = await jobs.run('Reading forget prompts', (options) =>
+    const result = await jobs.run(t('Reading forget prompts'), (options) =>
       engine.request('attribute', { model: path, prompts: dataOf('forget'), ...(against.length > 0 ? { against } : {}), ...reading() }, options),
     );
-    if (!result.ok) return failed('The prompts could not be read', result.fault);
+    if (!result.ok) return failed(t('The prompts could not be read'), result.fault);
     prompts.take(result.value, read.forget);
     // What was chosen while the pass went on is not in it.
     if (!sameSources(read.forget, sources.forget) || !sameSources(read.retain, sources.retain)) prompts.outdate();
@@ -269,8 +270,8 @@ export function createLoop(around: Surroundings): Loop {
   /** The recipe for what is on the screen; saves a selection, so it is called only once the user looks at the plan. */
   async function currentRecipe(): Promise<Result<Recipe>> {
     const { target } = state();
-    if (model === null || !settings) return fail('usage', 'No model is open.');
-    if (!target) return fail('usage', 'No target expert yet.', 'Find the expert first.');
+    if (model === null || !settings) return fail('usage', t('No model is open.'));
+    if (!target) return fail('usage', t('No target expert yet.'), t('Find the expert first.'));
     const forget = await forgetFiles();
     if (!forget.ok) return forget;
     const saved = await savedSources({ ...sources, forget: [] }, around.saveSelection, around.keepFile);
@@ -325,13 +326,13 @@ export function createLoop(around: Surroundings): Loop {
   async function start(resume?: string, again?: string): Promise<void> {
     if (isActive(state().run)) return;
     const begun = await beginning(resume, again);
-    if (!begun.ok) return failed('The run can not start', begun.fault);
+    if (!begun.ok) return failed(t('The run can not start'), begun.fault);
     await carryOut(begun.value, resume);
   }
 
   /** The same for a recipe that was not made on the page. */
   async function startRecipe(recipe: Recipe | null, resume?: string): Promise<Result<RunOutcome>> {
-    if (isActive(state().run)) return fail('conflict', 'A run is going on in this window.', 'Wait for its end, or stop it first.');
+    if (isActive(state().run)) return fail('conflict', t('A run is going on in this window.'), t('Wait for its end, or stop it first.'));
     if (recipe === null) {
       const begun = await beginning(resume, undefined);
       return begun.ok ? carryOut(begun.value, resume) : begun;
@@ -351,7 +352,7 @@ export function createLoop(around: Surroundings): Loop {
     figures.set({ steps: { run: '', rows: [] } });
     const stop = new AbortController();
     stopRequest = () => stop.abort();
-    const result = await jobs.run('Unlearning', ({ signal, onProgress }) =>
+    const result = await jobs.run(t('Unlearning'), ({ signal, onProgress }) =>
       engine.request(
         'startRun',
         { recipe, folder: around.workspace(), workspace: around.workspace(), ...(resume === undefined ? {} : { resume }) },
@@ -365,14 +366,14 @@ export function createLoop(around: Surroundings): Loop {
     if (!result.ok) {
       const status = result.fault.code === 'cancelled' ? 'cancelled' : crashed ? 'interrupted' : 'failed';
       if (run) set({ run: { ...run, status, reason: sentence(result.fault), resumable: status !== 'failed', savedStep: await stepSaved(run.id) } });
-      failed('The run ended', result.fault);
+      failed(t('The run ended'), result.fault);
       return result;
     }
     const { record, evaluation } = result.value;
     if (run) set({ run: endedRun(run, record, recipe) });
     if (record.status === 'cancelled') return result;
     await showRun(record.id);
-    if (evaluation) around.inform(`Run ${record.number}: ${state().comparison?.headline ?? record.status}.`, record.id);
+    if (evaluation) around.inform(t('Run {0}: {1}.', record.number, state().comparison?.headline ?? record.status), record.id);
     return result;
   }
 
@@ -452,8 +453,8 @@ export function createLoop(around: Surroundings): Loop {
     set({ problem: null });
     const path = model;
     if (path === null) return;
-    const info = await jobs.run('Opening the checkpoint again', (options) => engine.request('openModel', { path }, options));
-    if (!info.ok) return failed('The checkpoint could not be opened', info.fault);
+    const info = await jobs.run(t('Opening the checkpoint again'), (options) => engine.request('openModel', { path }, options));
+    if (!info.ok) return failed(t('The checkpoint could not be opened'), info.fault);
     set({ engine: { ...state().engine, backend: info.value.backend } });
     await refreshRuns();
   }
@@ -480,13 +481,13 @@ export function createLoop(around: Surroundings): Loop {
     async showTokens(prompt) {
       const path = model;
       if (path === null) return;
-      const shown = await jobs.run('Reading one prompt', (options) => prompts.showTokens(path, prompt, reading(), options));
+      const shown = await jobs.run(t('Reading one prompt'), (options) => prompts.showTokens(path, prompt, reading(), options));
       if (!shown.ok) around.report(shown.fault);
     },
     async testEngine() {
-      const report = await jobs.run('Testing the engine', (options) => engine.request('doctor', { folder: around.workspace() }, options));
+      const report = await jobs.run(t('Testing the engine'), (options) => engine.request('doctor', { folder: around.workspace() }, options));
       if (report.ok) set({ doctor: doctorView(report.value) });
-      else failed('The engine could not be tested', report.fault);
+      else failed(t('The engine could not be tested'), report.fault);
     },
     read,
     setTarget,

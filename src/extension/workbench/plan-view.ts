@@ -3,7 +3,8 @@ import type { MethodDescriptor } from '../../protocol/catalogue';
 import type { RunPlan } from '../../protocol/engine';
 import { setting } from '../../protocol/numbers';
 import type { PlanSettings, PlanView, WayOut } from '../../protocol/workbench';
-import { ownPreset, type Preset, presetChoices, presetOf, settingsOf } from './plan';
+import { ownPreset, type Preset, presetChoices, presetName, presetOf, settingsOf } from './plan';
+import { t } from './text';
 
 export interface PlanForm {
   /** The values that came with the model. */
@@ -19,7 +20,7 @@ export function planViewOf({ own, presetId, settings, methods }: PlanForm, answe
   const presets = presetChoices(own);
   return {
     settings,
-    preset: preset.name,
+    preset: presetName(preset),
     presetId: presets.some(({ id }) => id === presetId) ? presetId : ownPreset,
     presets,
     changed,
@@ -31,9 +32,9 @@ export function planViewOf({ own, presetId, settings, methods }: PlanForm, answe
 
 function wayOut(change: RunPlan['waysOut'][number]['change']): Pick<WayOut, 'label' | 'patch'> {
   const { accumulate, batchSize, maxLength } = change;
-  if (accumulate !== undefined) return { label: `Cut each batch into ${setting(accumulate)} parts`, patch: { accumulate } };
-  if (batchSize !== undefined) return { label: `Use batch ${setting(batchSize)}`, patch: { batchSize } };
-  return { label: `Keep ${setting(maxLength ?? 2)} tokens of a row`, patch: { maxLength: maxLength ?? 2 } };
+  if (accumulate !== undefined) return { label: t('Cut each batch into {0} parts', setting(accumulate)), patch: { accumulate } };
+  if (batchSize !== undefined) return { label: t('Use batch {0}', setting(batchSize)), patch: { batchSize } };
+  return { label: t('Keep {0} tokens of a row', setting(maxLength ?? 2)), patch: { maxLength: maxLength ?? 2 } };
 }
 
 /** The engine's answer with what the page needs besides; `step` is one measured step of the same work. */

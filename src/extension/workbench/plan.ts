@@ -8,6 +8,7 @@ import { presets } from '../../protocol/recipe-presets';
 import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { ExpertId } from '../../protocol/records';
 import type { DataRole, PlanSettings, PresetChoice } from '../../protocol/workbench';
+import { t } from './text';
 
 /** Values a plan starts from: the demo's recipe, or nothing (the defaults of every field). Data fields in it don't count. */
 export interface Preset {
@@ -28,17 +29,26 @@ export const ownPreset = 'own';
 /** Absolute path of every data file, by role. */
 export type DataPaths = Readonly<Record<DataRole, readonly string[]>>;
 
+/** What a preset is called on the page; a file's is the name of the file. */
+export function presetName({ name }: Preset): string {
+  if (name === defaultPreset.name) return t('Defaults');
+  return name === demoPreset ? t('Demo recipe') : name;
+}
+
 /** What the form offers: the model's own values first, then those of the catalogue; the demo's only for the demo. */
 export function presetChoices(own: Preset): readonly PresetChoice[] {
   const isDemo = own.name === demoPreset;
   const isFile = own.recipe.model !== undefined;
   const first = isDemo
-    ? { help: 'What the recipe beside the model says.', source: 'recipe.uoe.json of the demo; our measurement, not the paper’s' }
+    ? { help: t('What the recipe beside the model says.'), source: t('recipe.uoe.json of the demo; our measurement, not the paper’s') }
     : isFile
-      ? { help: 'What the recipe file says.', source: own.name }
-      : (own.about ?? { help: 'The default of every field.', source: 'UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation' });
+      ? { help: t('What the recipe file says.'), source: own.name }
+      : (own.about ?? {
+          help: t('The default of every field.'),
+          source: t('UOE paper (arXiv 2411.18797) and released code, field by field; see the documentation'),
+        });
   return [
-    { id: ownPreset, label: own.name, ...first },
+    { id: ownPreset, label: presetName(own), ...first },
     ...presets.filter(({ id }) => isDemo || !id.startsWith('demo-')).map(({ id, label, help, source }) => ({ id, label, help, source })),
   ];
 }
@@ -186,14 +196,14 @@ type SettingsRow = readonly [name: string, value: string, note?: string];
 
 const stopRows = ({ stop, checks }: ResolvedRecipe): readonly SettingsRow[] => {
   const rules = [
-    ...(stop?.forgetAtMost == null ? [] : [`forget at most ${setting(stop.forgetAtMost)}`]),
-    ...(stop?.utilityDropAtMost == null ? [] : [`utility drop above ${setting(stop.utilityDropAtMost)}`]),
-    ...(stop?.nllRiseAtMost == null ? [] : [`utility NLL rise above ${setting(stop.nllRiseAtMost)}`]),
+    ...(stop?.forgetAtMost == null ? [] : [t('forget at most {0}', setting(stop.forgetAtMost))]),
+    ...(stop?.utilityDropAtMost == null ? [] : [t('utility drop above {0}', setting(stop.utilityDropAtMost))]),
+    ...(stop?.nllRiseAtMost == null ? [] : [t('utility NLL rise above {0}', setting(stop.nllRiseAtMost))]),
   ];
-  if (!checks) return [['Stops at', 'its last step', 'no stop set']];
-  const every = `checked every ${setting(checks.everySteps)} steps`;
-  if (!stop || rules.length === 0) return [['Stops at', 'its last step', every]];
-  return [['Stops at', rules.join(', '), stop.patience === 1 ? every : `${every}, ${setting(stop.patience)} in a row`]];
+  if (!checks) return [[t('Stops at'), t('its last step'), t('no stop set')]];
+  const every = t('checked every {0} steps', setting(checks.everySteps));
+  if (!stop || rules.length === 0) return [[t('Stops at'), t('its last step'), every]];
+  return [[t('Stops at'), rules.join(', '), stop.patience === 1 ? every : t('{0}, {1} in a row', every, setting(stop.patience))]];
 };
 
 /** The settings of a run as rows of a list, from the recipe it carries out. */
@@ -205,22 +215,26 @@ export function settingsRows(recipe: Recipe, target: readonly ExpertId[]): reado
   const beta = run.method === 'npo' || run.method === 'simnpo' ? run.methodOptions.beta : null;
   const retain = run.method === 'rmu' ? run.methodOptions.retainWeight : run.retainLoss.kind === 'none' ? null : run.retainLoss.weight;
   return [
-    ['Target', target.length > 0 ? target.map(expertName).join(', ') : 'highest affinity'],
-    ['Method', run.method.toUpperCase()],
-    ['Anchor weight α', setting(run.anchor.weight), `${run.anchor.form} form`],
-    ['Retain weight λ', retain === null ? 'none' : setting(retain), run.method === 'rmu' ? 'RMU’s own term' : run.retainLoss.kind.toUpperCase()],
-    ...(c === null ? [] : [['Steering c', typeof c === 'number' ? setting(c) : `${setting(c.timesHiddenNorm)} × hidden norm`] as const]),
+    [t('Target'), target.length > 0 ? target.map(expertName).join(', ') : t('highest affinity')],
+    [t('Method'), run.method.toUpperCase()],
+    [t('Anchor weight α'), setting(run.anchor.weight), t('{0} form', run.anchor.form)],
+    [t('Retain weight λ'), retain === null ? t('none') : setting(retain), run.method === 'rmu' ? t('RMU’s own term') : run.retainLoss.kind.toUpperCase()],
+    ...(c === null ? [] : [[t('Steering c'), typeof c === 'number' ? setting(c) : t('{0} × hidden norm', setting(c.timesHiddenNorm))] as const]),
     ...(beta === null ? [] : [['β', setting(beta)] as const]),
-    ['Trains', run.train.replace('+', ' and ')],
+    [t('Trains'), { 'expert+router': t('expert and router'), expert: t('expert'), router: t('router') }[run.train]],
     [
-      'Learning rate',
+      t('Learning rate'),
       setting(run.optimizer.lr),
-      run.optimizer.warmup > 0 ? `${run.optimizer.schedule}, warm-up ${run.optimizer.warmup}` : run.optimizer.schedule,
+      run.optimizer.warmup > 0 ? t('{0}, warm-up {1}', run.optimizer.schedule, run.optimizer.warmup) : run.optimizer.schedule,
     ],
-    ['Batch', `${run.batchSize} rows`, `at most ${run.maxLength} tokens each${run.accumulate > 1 ? `, in ${run.accumulate} parts` : ''}`],
-    ['Steps', setting(run.steps)],
-    ['Seed', setting(run.seed)],
-    ['Keeps', run.keep === 'best' ? 'the best check' : 'the last step'],
+    [
+      t('Batch'),
+      t('{0} rows', run.batchSize),
+      run.accumulate > 1 ? t('at most {0} tokens each, in {1} parts', run.maxLength, run.accumulate) : t('at most {0} tokens each', run.maxLength),
+    ],
+    [t('Steps'), setting(run.steps)],
+    [t('Seed'), setting(run.seed)],
+    [t('Keeps'), run.keep === 'best' ? t('the best check') : t('the last step')],
     ...stopRows(run),
   ];
 }

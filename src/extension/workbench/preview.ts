@@ -7,6 +7,7 @@ import { type DataRole, type DataSetView, dataRoles, type WorkbenchState } from 
 import type { EngineClient } from '../engine/client';
 import { type Sources, viewsOf } from './sources';
 import type { Store } from './store';
+import { t } from './text';
 
 /** Pairs of near-duplicates that the page lists. */
 const shownPairs = 20;
@@ -20,9 +21,9 @@ export interface Preview {
 
 /** `240 rows · 5 419 tokens · 3 cut` */
 export function detailOf({ rows, tokens, truncated, skipped }: PreviewSet): string {
-  const parts = [`${count(rows)} ${rows === 1 ? 'row' : 'rows'}`, `${count(tokens)} tokens`];
-  if (truncated > 0) parts.push(`${count(truncated)} cut`);
-  if (skipped > 0) parts.push(`${count(skipped)} without a target`);
+  const parts = [rows === 1 ? t('{0} row', count(rows)) : t('{0} rows', count(rows)), t('{0} tokens', count(tokens))];
+  if (truncated > 0) parts.push(t('{0} cut', count(truncated)));
+  if (skipped > 0) parts.push(t('{0} without a target', count(skipped)));
   return parts.join(' · ');
 }
 

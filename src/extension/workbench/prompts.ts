@@ -15,6 +15,7 @@ import { concentrationOf } from './evidence';
 import { figuresOf, ranking, rankingRow, retainShares } from './heatmap';
 import type { Source } from './sources';
 import type { Store } from './store';
+import { t } from './text';
 
 const rankingLength = 10;
 /** Of the engine's attribution too: the same halves. */
@@ -249,9 +250,10 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       if (attribution) store.set({ attribution: { ...attribution, outOfDate: true } });
     },
     async files(save, whole) {
-      if (store.get().attribution?.outOfDate && held) return fail('conflict', 'The data changed after the prompts were read.', 'Read them again in step 2.');
+      if (store.get().attribution?.outOfDate && held)
+        return fail('conflict', t('The data changed after the prompts were read.'), t('Read them again in step 2.'));
       if (!held || (held.sources.length === 1 && members().length === held.prompts.length)) return whole();
-      if (members().length === 0) return fail('usage', 'No forget prompt is ticked.', 'Tick at least one in step 2.');
+      if (members().length === 0) return fail('usage', t('No forget prompt is ticked.'), t('Tick at least one in step 2.'));
       const of = signature(held);
       if (file?.of === of) return ok([file.path]);
       const { prompts, sources } = held;
