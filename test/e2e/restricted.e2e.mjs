@@ -7,26 +7,12 @@ import { after, before, test } from 'node:test';
 import { until } from '../../tools/vscode/browser.mjs';
 import { launch } from '../../tools/vscode/page.mjs';
 import { writeSample } from '../../tools/vscode/sample.mjs';
+import { enginesOf } from '../../tools/vscode/server.mjs';
 
 const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-restricted-')), 'sample');
 let page;
 let vscode;
 let close;
-
-/** Engines that this machine runs from an installed UOE of this test. */
-function engines(home) {
-  return fs
-    .readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-        return line.includes('dist/engine.js') && line.includes(home);
-      } catch {
-        return false;
-      }
-    });
-}
 
 let server;
 before(
@@ -64,7 +50,7 @@ test('every view says that nothing is done, and no command can be run', { timeou
   const rows = await page.locator('.quick-input-widget:visible .quick-input-list .label-name').allTextContents();
   assert.ok(!rows.includes('UOE: Use the Demo Model'), JSON.stringify(rows));
   await page.keyboard.press('Escape');
-  assert.deepEqual(engines(server.home), []);
+  assert.deepEqual(enginesOf(server), []);
   assert.deepEqual(fs.readdirSync(path.join(workspace, '.uoe')), ['runs']);
 });
 

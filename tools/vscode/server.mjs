@@ -134,3 +134,16 @@ export function linkExtension(server, folder) {
   const location = { $mid: 1, path: path.join(extensions, link), scheme: 'file' };
   fs.writeFileSync(path.join(extensions, 'extensions.json'), JSON.stringify([{ identifier: { id }, version, location, relativeLocation: link, metadata: {} }]));
 }
+
+/** Process ids of the engines that this machine runs from the UOE installed in this server. */
+export function enginesOf(server) {
+  const commandOf = (pid) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  const pids = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => [`${server.home}/`, 'dist/engine.js'].every((part) => commandOf(pid).includes(part))).map(Number);
+}
