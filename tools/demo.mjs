@@ -16,7 +16,9 @@ function newest(entry) {
 
 installPackages();
 const program = path.join(home, 'dist/cli.js');
-const sources = ['src', 'webview', 'tools/kernels', 'esbuild.config.mjs', 'package-lock.json'].map((name) => path.join(home, name)).filter((entry) => fs.existsSync(entry));
+const sources = ['src', 'webview', 'tools/kernels', 'esbuild.config.mjs', 'package-lock.json']
+  .map((name) => path.join(home, name))
+  .filter((entry) => fs.existsSync(entry));
 if (!fs.existsSync(program) || fs.statSync(program).mtimeMs < Math.max(...sources.map(newest))) {
   const build = spawnSync(process.execPath, ['esbuild.config.mjs'], { cwd: home, stdio: ['ignore', 2, 2] });
   if (build.status !== 0) {
