@@ -1,0 +1,199 @@
+// A run by the keyboard alone, and what is left of one after its engine was killed and after its window was reloaded.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { until } from '../../tools/vscode/browser.mjs';
+import { launch } from '../../tools/vscode/page.mjs';
+import { enginesOf } from '../../tools/vscode/server.mjs';
+
+const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-resume-')), 'empty');
+const rail = '#workbench .rail';
+const plannedSteps = 60;
+/** By then a check, each ten steps, has saved the state. */
+const saved = 12;
+
+let page;
+let vscode;
+let close;
+let server;
+let view;
+
+// One way through: after a step that failed the others have nothing to stand on.
+let failed = false;
+const step = (name, run) =>
+  test(name, { timeout: 300_000 }, async (context) => {
+    if (failed) return context.skip('a step before it failed');
+    try {
+      await run(context);
+    } catch (error) {
+      failed = true;
+      await vscode?.screenshot(path.join('.build', 'e2e-failed.png')).catch(() => undefined);
+      throw error;
+    }
+  });
+
+const heading = () => view.locator('h1').first().textContent();
+const runs = () => path.join(workspace, '.uoe/runs');
+const runFolder = (number) => path.join(runs(), fs.readdirSync(runs()).sort()[number - 1]);
+const recordOf = (number) => JSON.parse(fs.readFileSync(path.join(runFolder(number), 'run.json'), 'utf8'));
+
+/** Step numbers of a run's journal; the last line may be half written. */
+function stepsOf(number) {
+  const file = path.join(runFolder(number), 'steps.jsonl');
+  if (!fs.existsSync(file)) return [];
+  const lines = fs.readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line).step);
+}
+
+/** Name of what has the focus in the page: its label or its text. */
+const focused = () =>
+  view.locator('body').evaluate(() => {
+    let element = document.activeElement;
+    if (element === document.body) return '';
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    const labels = (element?.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '');
+    const host = element?.getRootNode().host;
+    return [
+      element?.getAttribute('aria-label'),
+      ...labels,
+      element?.labels?.[0]?.textContent,
+      element?.textContent,
+      host?.getAttribute('aria-label'),
+      host?.textContent,
+    ]
+      .map((text) => text?.trim())
+      .find((text) => text);
+  });
+
+/** Tab until `name` has the focus. */
+async function tabTo(name) {
+  const seen = [];
+  for (let presses = 0; presses < 120; presses++) {
+    await page.keyboard.press('Tab');
+    const text = await focused();
+    if (text === name) return;
+    seen.push(text);
+  }
+  assert.fail(`Tab does not reach "${name}": ${seen.join(' | ')}`);
+}
+
+async function press(name) {
+  await tabTo(name);
+  await page.keyboard.press('Enter');
+}
+
+/** The journal of the run that goes on has `wanted` steps. */
+const stepped = (number, wanted) =>
+  until(
+    `Step ${wanted} of run ${number}`,
+    () => (fs.existsSync(runs()) && fs.readdirSync(runs()).length >= number ? (stepsOf(number).at(-1) ?? 0) : 0),
+    (last) => last >= wanted,
+    { timeout: 120_000, interval: 20 },
+  );
+
+/** A run is over, and its journal has every step once. */
+async function ended(number) {
+  await until(
+    `The end of run ${number}`,
+    () => recordOf(number).status,
+    (status) => status === 'done' || status === 'stopped',
+    { timeout: 200_000 },
+  );
+  const steps = stepsOf(number);
+  assert.deepEqual(
+    steps,
+    Array.from({ length: plannedSteps }, (_, index) => index + 1),
+  );
+}
+
+before(
+  async () => {
+    assert.ok(process.env.VSIX, 'VSIX names the package to install');
+    fs.mkdirSync(workspace);
+    ({ page, vscode, close, server } = await launch({ folder: workspace, vsix: process.env.VSIX, viewport: { width: 1440, height: 960 } }));
+  },
+  { timeout: 420_000 },
+);
+
+after(async () => {
+  await close?.();
+  fs.rmSync(path.dirname(workspace), { recursive: true, force: true });
+});
+
+step('the keyboard alone leads from an empty workspace to a run', async () => {
+  await page.keyboard.press('F1');
+  await page.keyboard.type('UOE: Use the Demo Model');
+  await page.locator('.quick-input-list .monaco-list-row.focused', { hasText: 'UOE: Use the Demo Model' }).waitFor();
+  await page.keyboard.press('Enter');
+  view = await vscode.webview(rail);
+  await until('The target', heading, (text) => /^Layer 2, expert 10/.test(text), { timeout: 60_000 });
+  await press('Unlearn this expert');
+  await until('The plan', () => view.getByRole('button', { name: 'Start unlearning', exact: true }).isEnabled(), Boolean, { timeout: 60_000 });
+  const anchor = view.getByRole('slider', { name: 'Anchor weight α' });
+  const weight = await anchor.getAttribute('aria-valuetext');
+  await tabTo('Anchor weight α');
+  await page.keyboard.press('ArrowRight');
+  await until(
+    'Another anchor weight',
+    () => anchor.getAttribute('aria-valuetext'),
+    (text) => text !== weight,
+  );
+  for (const [label, value] of [
+    ['Steps', String(plannedSteps)],
+    // Off: the run does all its steps.
+    ['Forget falls to', ''],
+  ]) {
+    await tabTo(label);
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.press('Delete');
+    await page.keyboard.type(value);
+  }
+  await press('Start unlearning');
+  await stepped(1, saved);
+  const { steps, anchor: recipeAnchor } = JSON.parse(fs.readFileSync(path.join(runFolder(1), 'recipe.json'), 'utf8'));
+  assert.equal(steps, plannedSteps);
+  assert.notEqual(String(recipeAnchor.weight), weight);
+});
+
+step('a killed engine is told with its reason, and its run goes on from the saved step', async () => {
+  const [engine, ...others] = enginesOf(server);
+  assert.deepEqual(others, []);
+  process.kill(engine, 'SIGKILL');
+  const problem = view.getByRole('alert').filter({ hasText: 'The engine stopped' });
+  await problem.waitFor();
+  assert.match(await problem.textContent(), /signal SIGKILL.*memory ran out.*It happened at step \d+ of 60/s);
+  const resume = view.locator('vscode-button', { hasText: 'Restart and resume' });
+  await until(
+    'The saved step',
+    () => resume.textContent(),
+    (text) => /^Restart and resume from step \d+$/.test(text.trim()),
+  );
+  await press((await resume.textContent()).trim());
+  await ended(1);
+  await until('The comparison', () => view.getByRole('heading', { name: 'Before and after', exact: true }).count(), Boolean, { timeout: 200_000 });
+});
+
+step('a reloaded window offers its run again, and leaves no engine behind', async () => {
+  await vscode.openContainer('UOE');
+  await vscode.treeItem('Run History', 'Run 1 · NPO').click({ button: 'right' });
+  await page
+    .locator('.monaco-menu')
+    .getByRole('menuitem', { name: /^Run Again/ })
+    .click();
+  await stepped(2, saved);
+  const [old] = enginesOf(server);
+  await vscode.reload();
+  view = await vscode.webview(rail);
+  await vscode.toast(/Run 2 \(NPO\) was cut off at step \d+ of 60/).waitFor();
+  const offered = view.getByRole('button', { name: /^(Resume from step \d+|Start it again)$/ });
+  await offered.waitFor();
+  assert.ok(!enginesOf(server).includes(old), 'the engine of the window before is gone');
+  assert.equal(recordOf(2).status === 'done', false, 'the reload came in the middle of the run');
+  await vscode.answerToast('Run 2 (NPO) was cut off', 'Resume');
+  await ended(2);
+  await until('The comparison', () => view.getByRole('heading', { name: 'Before and after', exact: true }).count(), Boolean, { timeout: 200_000 });
+  assert.equal(enginesOf(server).length, 1);
+  assert.deepEqual(vscode.errors, []);
+});
