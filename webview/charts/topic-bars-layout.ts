@@ -37,7 +37,7 @@ export function topicBarsLayout(width: number, topics: readonly Pick<TopicRow, '
     height: axisY + foot,
     axisY,
     ticks: [0, 0.25, 0.5, 0.75, 1].map((value) => ({ value, x: x(value) })),
-    columns: [width - 104, width - 46, width],
+    columns: [width - 110, width - 52, width - 6],
     bars: topics.map(({ before, after, interval, chance }, row) => ({
       y: head + row * topicRowHeight + 6,
       before: before === null ? null : x(before),
