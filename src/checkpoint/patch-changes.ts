@@ -1,29 +1,16 @@
 /** How far a patch moves each of its units, measured on the values as the checkpoint stores them. */
+import type { ChangedTensor } from '../protocol/engine';
 import { faultOf, ok, type Result, unwrap } from '../protocol/fault';
 import { bytesPerElement, elementCount, type Patch, parseUnitName } from '../protocol/tensors';
 import { locateUnit } from './check-patch';
 import type { Checkpoint } from './checkpoint';
 import { roundPatch } from './round-patch';
 
-export interface UnitChange {
-  /** `name` or `name[e]`. */
-  readonly unit: string;
-  readonly shape: readonly number[];
-  readonly dtype: string;
-  /** Bytes in the checkpoint. */
-  readonly bytes: number;
-  /** Frobenius norms of the change and of the original, sums in f64. */
-  readonly norm: number;
-  readonly weightNorm: number;
-  /** Largest absolute change of one value. */
-  readonly largest: number;
-}
-
 /** One entry per unit, by name. `original` is the checkpoint the patch was made from. */
-export async function unitChanges(patch: Patch, original: Checkpoint): Promise<Result<readonly UnitChange[]>> {
+export async function unitChanges(patch: Patch, original: Checkpoint): Promise<Result<readonly ChangedTensor[]>> {
   try {
     const { patch: stored } = unwrap(await roundPatch(patch, original));
-    const changes: UnitChange[] = [];
+    const changes: ChangedTensor[] = [];
     for (const [unit, tensor] of [...stored.units].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const { dtype } = locateUnit(original, unit, tensor);
       const old = unwrap(await original.readValues({ ...parseUnitName(unit), shape: tensor.shape }));

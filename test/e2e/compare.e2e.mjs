@@ -5,9 +5,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { axeSource, until } from '../../tools/vscode/browser.mjs';
 import { launch, themes } from '../../tools/vscode/page.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-compare-'));
 const workspace = path.join(home, 'sample');
@@ -36,19 +37,7 @@ const folders = () =>
 const readJson = (run, file) => JSON.parse(fs.readFileSync(path.join(workspace, '.uoe/runs', run, file), 'utf8'));
 const percent = (share) => `${(100 * share).toFixed(1)}\u202f%`;
 
-// One way through: after a step that failed the others have nothing to stand on.
-let failed = false;
-const step = (name, run) =>
-  test(name, { timeout: 600_000 }, async (context) => {
-    if (failed) return context.skip('a step before it failed');
-    try {
-      await run(context);
-    } catch (error) {
-      failed = true;
-      await vscode?.screenshot(path.join('.build', 'compare-failed.png')).catch(() => undefined);
-      throw error;
-    }
-  });
+const step = scenario('compare', 600_000, () => vscode);
 
 /** The demo recipe with little to measure; SimNPO forgets less in as many steps. */
 function unlearn(method, steps) {

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { until } from '../../tools/vscode/browser.mjs';
 import { launch, themes } from '../../tools/vscode/page.mjs';
 import { writeSample } from '../../tools/vscode/sample.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
 
 const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-prompts-')), 'sample');
 const pictures = process.env.PICTURES;
@@ -33,19 +34,7 @@ const counted = (ticked) =>
   );
 const picture = async (name) => pictures && vscode.screenshot(path.join(pictures, `${name}.png`));
 
-// One way through: after a step that failed the others have nothing to stand on.
-let failed = false;
-const step = (name, run) =>
-  test(name, { timeout: 600_000 }, async (context) => {
-    if (failed) return context.skip('a step before it failed');
-    try {
-      await run(context);
-    } catch (error) {
-      failed = true;
-      await vscode?.screenshot(path.join('.build', 'prompts-failed.png')).catch(() => undefined);
-      throw error;
-    }
-  });
+const step = scenario('prompts', 600_000, () => vscode);
 
 before(
   async () => {

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { until } from '../../tools/vscode/browser.mjs';
 import { launch } from '../../tools/vscode/page.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
 import { enginesOf } from '../../tools/vscode/server.mjs';
 
 const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-resume-')), 'empty');
@@ -20,19 +21,7 @@ let close;
 let server;
 let view;
 
-// One way through: after a step that failed the others have nothing to stand on.
-let failed = false;
-const step = (name, run) =>
-  test(name, { timeout: 300_000 }, async (context) => {
-    if (failed) return context.skip('a step before it failed');
-    try {
-      await run(context);
-    } catch (error) {
-      failed = true;
-      await vscode?.screenshot(path.join('.build', 'e2e-failed.png')).catch(() => undefined);
-      throw error;
-    }
-  });
+const step = scenario('resume', 300_000, () => vscode);
 
 const heading = () => view.locator('h1').first().textContent();
 const runs = () => path.join(workspace, '.uoe/runs');

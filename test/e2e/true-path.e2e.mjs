@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { until } from '../../tools/vscode/browser.mjs';
 import { launch } from '../../tools/vscode/page.mjs';
 import { noteStart, noteStatements, writeSample } from '../../tools/vscode/sample.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
 
 const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-e2e-')), 'sample');
 const pictures = process.env.PICTURES;
@@ -25,19 +26,7 @@ async function picture(name) {
   if (pictures) await vscode.screenshot(path.join(pictures, `${name}.png`));
 }
 
-// One way through: after a step that failed the others have nothing to stand on.
-let failed = false;
-const step = (name, run) =>
-  test(name, { timeout: 900_000 }, async (context) => {
-    if (failed) return context.skip('a step before it failed');
-    try {
-      await run(context);
-    } catch (error) {
-      failed = true;
-      await vscode?.screenshot(path.join('.build', 'e2e-failed.png')).catch(() => undefined);
-      throw error;
-    }
-  });
+const step = scenario('e2e', 900_000, () => vscode);
 
 const heading = () => view.locator('h1').first().textContent();
 const button = (name) => view.getByRole('button', { name, exact: true });

@@ -3,17 +3,17 @@ import { cleaned, withoutPaths } from '../../src/extension/hidden-paths';
 
 const clean = withoutPaths([
   { folder: '/home/ada', name: '~' },
-  { folder: '/home/ada/work', name: '' },
+  { folder: '/home/ada/project', name: '' },
   { folder: '/opt/uoe (1)', name: 'UOE' },
   { folder: 'C:\\models', name: 'models' },
 ]);
 
 describe('paths on the page', () => {
   it('are shortened to what the user calls them, the nearest folder first', () => {
-    expect(clean('Can’t write /home/ada/work/.uoe/runs/a: the disk is full.')).to.equal('Can’t write .uoe/runs/a: the disk is full.');
+    expect(clean('Can’t write /home/ada/project/.uoe/runs/a: the disk is full.')).to.equal('Can’t write .uoe/runs/a: the disk is full.');
     expect(clean('There is no folder /home/ada/models.')).to.equal('There is no folder ~/models.');
-    expect(clean('2 rows of /opt/uoe (1)/demo/data/forget.jsonl are cut, and "/home/ada/work".')).to.equal(
-      '2 rows of UOE/demo/data/forget.jsonl are cut, and "work".',
+    expect(clean('2 rows of /opt/uoe (1)/demo/data/forget.jsonl are cut, and "/home/ada/project".')).to.equal(
+      '2 rows of UOE/demo/data/forget.jsonl are cut, and "project".',
     );
     expect(clean('C:\\models\\x has no config.json')).to.equal('models\\x has no config.json');
     expect(clean('/home/adams and /home/ada-2 are other folders')).to.equal('/home/adams and /home/ada-2 are other folders');
@@ -21,7 +21,7 @@ describe('paths on the page', () => {
   });
 
   it('are taken out of every string of a state, and a state without any stays the same object', () => {
-    const state = { problem: { text: 'at /home/ada/work/x', actions: [{ label: 'a' }] }, numbers: [1, null], figures: Float32Array.of(1) };
+    const state = { problem: { text: 'at /home/ada/project/x', actions: [{ label: 'a' }] }, numbers: [1, null], figures: Float32Array.of(1) };
     expect(cleaned(state, clean)).to.deep.equal({ ...state, problem: { ...state.problem, text: 'at x' } });
     const { figures } = cleaned(state, clean);
     expect(figures).to.equal(state.figures);
