@@ -179,6 +179,9 @@ describe('training set', () => {
         { from: 3, to: 4 },
       ];
       expect(await run(parts)).to.deep.equal(await run([{ from: 1, to: 4 }]));
+      const { training, initial } = await openTiny(given, fields, target, { steps: parts[1] });
+      const refused = await takeStep(training, initial).catch((error: Error) => error.message);
+      expect(refused).to.equal('Step 1 is not prepared.');
     })).timeout(120_000);
 
   it('prepares the rows of a window of steps where that is much less than all, and weights stay in memory', () =>
