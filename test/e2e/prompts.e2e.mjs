@@ -95,9 +95,16 @@ step('a box of the tree ticks in the page', async () => {
   await item.locator('.monaco-checkbox').click();
   view = await vscode.webview(rail);
   await counted(all.length);
-  await item.click();
-  await page.keyboard.press('ArrowRight');
   const second = vscode.view('Forget Prompts').locator('.monaco-list-row').nth(2);
+  // The tree may be drawn anew between the click and the key.
+  const opened = async () => {
+    if ((await second.count()) === 0) {
+      await item.click();
+      await page.keyboard.press('ArrowRight');
+    }
+    return second.count();
+  };
+  await until('The prompts of the file', opened, (count) => count > 0);
   await second.locator('.monaco-checkbox').click();
   view = await vscode.webview(rail);
   await counted(all.length - 1);
