@@ -1,5 +1,6 @@
 /** What the phases of a run need, from shapes alone: bytes read from disk, and the largest peak. */
 
+import { keptShare, keptStreams } from '../passes/kept-forward';
 import { layersToKeep, productShare, stepSize } from '../passes/kept-products';
 import { allParts, weightLimits } from '../passes/model';
 import { liveStreams, originalPassBytes } from '../passes/original-pass';
@@ -147,7 +148,10 @@ export function runMemory(
   const stepRows = stepSize([...longestRows(sets.forget), ...longestRows(sets.retain)]);
   const products = layersToKeep(model.layers, lowest, lastLayer, trainedHere, stepRows, budget * productShare).bytes;
   const stepTokens = Math.ceil((batch(sets.forget) + batch(sets.retain)) / recipe.accumulate);
-  const step = stepTokens * row * (liveStreams + 2 * ((hidden ? Math.max(...target.experts.map(({ layer }) => layer)) + 1 : layers) - lowest));
+  // Streams that a step keeps go to disk where they take more than their share; those of one layer stay.
+  const ofLayer = stepTokens * row * keptStreams;
+  const keptOfStep = Math.min(ofLayer * (lastLayer + 1 - lowest), Math.max(ofLayer, budget * keptShare));
+  const step = stepTokens * row * liveStreams + keptOfStep;
   const cache = constants + routing + sum(checked) * row;
   const largestSet = Math.max(0, ...sets.evaluate.map(({ rows }) => sum(rows)));
   const measuring = Math.max(0, largestSet, ...checked, ...compared) * row * liveStreams;

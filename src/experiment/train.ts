@@ -54,14 +54,14 @@ export const overlayOf = (training: Training, params: ReadonlyMap<string, Float3
 const rowsOf = (opened: OpenedRecipe): TrainingRows => ({ forget: opened.forget.sequences, retain: opened.retain?.sequences ?? [] });
 
 /** What the steps around `step` need; `pass` holds it for the first ones. */
-function openSteps(opened: OpenedRecipe, { target, pass, activations }: Found, step: number, hooks: RunHooks): ReturnType<typeof openTraining> {
+function openSteps(run: string, opened: OpenedRecipe, { target, pass, activations }: Found, step: number, hooks: RunHooks): ReturnType<typeof openTraining> {
   const { recipe, handle, controlVector } = opened;
   const { model } = handle;
   const rows = rowsOf(opened);
   const steps = stepWindow(model, recipe, rows, step, activations.store !== null);
   const progress = (done: number, total: number) => hooks.progress?.('Preparing', done, total, 'layers');
   const first = steps.from === 1 ? pass : null;
-  return openTraining({ model, recipe, target, rows, steps, pass: first, activations, controlVector, signal: hooks.signal, progress });
+  return openTraining({ model, recipe, target, rows, steps, pass: first, activations, spillFolder: run, controlVector, signal: hooks.signal, progress });
 }
 
 /** With a store: one pass up to the lowest target for all that is checked and evaluated, in place of one for each set. */
@@ -100,7 +100,7 @@ async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: R
   const rows = rowsOf(opened);
   const lowest = Math.min(...expertsByLayer(target.experts).keys());
   await keepPrefixes(opened, found.activations, lowest, hooks);
-  const made = await openSteps(opened, found, 1, hooks);
+  const made = await openSteps(run, opened, found, 1, hooks);
   const routing: PreparedCheck['routing'] = {
     forget: await prepareRouting(model, rows.forget, lowest, original, found.activations),
     retain: await prepareRouting(model, rows.retain, lowest, original, found.activations),
@@ -201,7 +201,7 @@ export async function train(
       if (wish === 'keep') return result('stopped', `Stopped by you at step ${state.step}.`, best ?? current());
       const before = state;
       if (state.step + 1 < training.steps.from || state.step + 1 > training.steps.to) {
-        training = (await timed(seconds, 'preparation', () => openSteps(opened, found, before.step + 1, hooks))).training;
+        training = (await timed(seconds, 'preparation', () => openSteps(run, opened, found, before.step + 1, hooks))).training;
       }
       const { record, next } = await timed(seconds, 'training', () => takeStep(training, before, signal));
       if (!next) return diverged(`Stopped at step ${record.step} of ${recipe.steps}: a loss or its gradient became NaN or infinite.`);

@@ -11,20 +11,10 @@ import { add, grads, mul, slice, sum, type Tensor, type Tensor2D } from '../tens
 import { addInto, addRows, attentionRows, blockRows, cutSpans, eachBlock, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
 import { blockForward, chosenScores, type EachBlock, type ExpertOutputs, eachExpertBlock, gatesAt, type LayerRouting, onSpan, tokensByExpert } from './forward';
+import type { KeptForward, KeptLayer } from './kept-forward';
 import { attentionPiece, expertPiece, type KeptPiece, type KeptProducts, sharedPiece } from './kept-products';
 import type { Conditions, OpenModel } from './model';
 import type { PackedBatch } from './packing';
-
-/** What a forward keeps of one layer. */
-export interface KeptLayer {
-  readonly layer: number;
-  /** Stream at the entrance of its attention `[T, d]`; not needed where the pull-back ends at the feed-forward. */
-  readonly entrance?: Float32Array;
-  /** Stream at the entrance of its feed-forward `[T, d]`; as above. */
-  readonly feedEntrance?: Float32Array;
-  readonly routing: LayerRouting | null;
-  readonly products?: KeptProducts;
-}
 
 /** Gradients by unit name, summed over everything pulled back so far. */
 export type UnitGradients = Map<string, HostTensor>;
@@ -411,20 +401,19 @@ export interface PullBackOptions {
   readonly ran?: (layer: number, part: 'attention' | 'feed') => void;
 }
 
-/** From dy at the exit of the highest kept layer down to the feed-forward of the lowest: fills `gradients`. `kept` from low to high; `dy` is used up. */
+/** From dy at the exit of the highest kept layer down to the feed-forward of the lowest: fills `gradients`. `kept` and `dy` are used up. */
 export async function pullBack(
   model: OpenModel,
   batch: PackedBatch,
-  kept: readonly KeptLayer[],
+  kept: KeptForward,
   dy: Float32Array,
   conditions: Conditions,
   options: PullBackOptions,
 ): Promise<void> {
   let gradient = dy;
-  for (let i = kept.length - 1; i >= 0; i--) {
-    const own = kept[i];
+  for (let own = await kept.pop(); own; own = await kept.pop()) {
     if (options.dAfter?.layer === own.layer) addInto(gradient, options.dAfter.gradient);
-    const lowest = i === 0;
+    const lowest = kept.size() === 0;
     options.ran?.(own.layer, 'feed');
     const atFeed = await pullBackFeed(model, own, gradient, conditions, {
       trained: options.trained,

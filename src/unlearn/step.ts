@@ -4,10 +4,11 @@ import { addInto, addRows, takeRows } from '../passes/blocks';
 import { attentionForward, feedForward, type LayerRouting, moeForward } from '../passes/forward';
 import type { FrozenOutputs } from '../passes/frozen-outputs';
 import { klDivergence, pullBackTargets, scoreTargets } from '../passes/head';
+import { type KeptForward, type KeptLayer, keptForward, keptShare } from '../passes/kept-forward';
 import { attentionPiece, expertPiece, type KeptProducts, keptProducts, layersToKeep, productRoom, stepSize } from '../passes/kept-products';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import { type PackedBatch, pack, targetsOf } from '../passes/packing';
-import { type KeptLayer, pullBack, type UnitGradients } from '../passes/pull-back';
+import { pullBack, type UnitGradients } from '../passes/pull-back';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { StepRecord, Target } from '../protocol/records';
 import { elementCount, type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
@@ -47,6 +48,10 @@ export interface Training {
   readonly ran?: (layer: number, part: 'attention' | 'feed') => void;
   /** Bytes for products that a step keeps from its forward for its pull-back; by the memory budget where left out. No number depends on it. */
   readonly productRoom?: number;
+  /** Where streams of a step go that its memory has no room for; they stay in memory where left out. */
+  readonly spillFolder?: string;
+  /** Bytes of streams that stay in memory; by the memory budget where left out. No number depends on it. */
+  readonly streamRoom?: number;
 }
 
 /** Parts of the loss, each with its weight; `gradients` asks which of them to pull back together. */
@@ -101,7 +106,7 @@ interface RoutingCounts {
   target: number;
 }
 
-/** Forward, losses and gradients of one micro-batch. `members`: positions in the training set. `products`: what it keeps, for the caller to release. */
+/** Forward, losses and gradients of one micro-batch. `members`: positions in the training set. `products`, `kept`: what it keeps, for the caller to release. */
 async function microStep(
   training: Training,
   conditions: Conditions,
@@ -111,6 +116,7 @@ async function microStep(
   gradients: UnitGradients,
   counts: Map<number, RoutingCounts>,
   products: Map<number, KeptProducts>,
+  kept: KeptForward,
 ): Promise<{ forget: number; retain: number; anchor: number }> {
   const { model, recipe, set, target } = training;
   const d = model.shape.hiddenSize;
@@ -137,7 +143,7 @@ async function microStep(
     training.productRoom ?? productRoom(recipe.memory),
   );
   for (const layer of keeping.layers) products.set(layer, keptProducts(layer === set.lowest ? new Set([...trainedHere].map(expertPiece)) : undefined));
-  const kept: KeptLayer[] = [];
+  const anchored: Pick<LayerRouting, 'layer' | 'scores' | 'choice'>[] = [];
   let afterTarget: Float32Array | null = null;
   let x: Float32Array = new Float32Array(0);
   for (let layer = set.lowest; layer <= last; layer++) {
@@ -153,9 +159,10 @@ async function microStep(
           outputs,
           products: products.get(layer),
         });
-    kept.push({ layer, ...known, routing, products: products.get(layer) });
+    await kept.push({ layer, ...known, routing, products: products.get(layer) });
     x = y;
     if (layer === set.highest) afterTarget = y;
+    if (routing && targets.has(layer)) anchored.push({ layer, scores: routing.scores, choice: routing.choice });
     if (routing) countRouting(counts, routing, set, storeRow, { forget: forgetRows, retain: retainRows }, topK, targets.get(layer) ?? []);
   }
 
@@ -163,9 +170,8 @@ async function microStep(
   let anchorValue = 0;
   const dScores = new Map<number, Float32Array>();
   if (recipe.anchor.weight > 0 && forgetRows.length > 0) {
-    for (const { layer, routing } of kept) {
-      const own = targets.get(layer);
-      if (!own || !routing) continue;
+    for (const routing of anchored) {
+      const own = targets.get(routing.layer) as number[];
       const probs = takeRows(routing.scores, forgetRows, experts);
       const chosen = Int32Array.from(
         { length: forgetRows.length * topK },
@@ -181,7 +187,7 @@ async function microStep(
       if (!parts.includes('anchor')) continue;
       const spread = new Float32Array(routing.scores.length);
       addRows(spread, forgetRows, term.dProbs, experts);
-      dScores.set(layer, spread);
+      dScores.set(routing.layer, spread);
     }
   }
 
@@ -312,6 +318,7 @@ export async function evaluateStep(
   const sums = { forget: 0, retain: 0, anchor: 0 };
   for (let i = 0; i < Math.max(cut.forget.length, cut.retain.length); i++) {
     const products = new Map<number, KeptProducts>();
+    const kept = keptForward(training.streamRoom ?? recipe.memory * keptShare, training.spillFolder ?? null);
     const own = await microStep(
       training,
       conditions,
@@ -321,8 +328,10 @@ export async function evaluateStep(
       gradients,
       counts,
       products,
-    ).finally(() => {
+      kept,
+    ).finally(async () => {
       for (const layer of products.values()) layer.release();
+      await kept.close();
     });
     sums.forget += own.forget;
     sums.retain += own.retain;

@@ -30,6 +30,8 @@ export interface TrainingInputs {
   readonly pass?: OriginalPass | null;
   /** Where the original's activations are kept and found. */
   readonly activations?: Activations;
+  /** Where streams of a step go that its memory has no room for. */
+  readonly spillFolder?: string;
   readonly signal?: AbortSignal;
   readonly progress?: Taps['progress'];
   readonly ran?: Training['ran'];
@@ -61,7 +63,7 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
     await moeForward(model, set.lowest, set.u, async () => new Float32Array(set.u.length), conditions, { outputs, fresh: true });
   }
   return {
-    training: { model, recipe, target, rows, steps, set, units, control, frozen, overlay, ran: inputs.ran },
+    training: { model, recipe, target, rows, steps, set, units, control, frozen, overlay, ran: inputs.ran, spillFolder: inputs.spillFolder },
     initial: { step: 0, params, optimizer: freshState(params) },
   };
 }

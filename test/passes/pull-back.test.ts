@@ -3,9 +3,10 @@
 import { expect } from 'chai';
 import type { LayerRouting } from '../../src/passes/forward';
 import { pullBackTargets, scoreTargets } from '../../src/passes/head';
+import { type KeptLayer, keptForward } from '../../src/passes/kept-forward';
 import { asStored } from '../../src/passes/model';
 import { pack, targetsOf } from '../../src/passes/packing';
-import { type KeptLayer, pullBack, type UnitGradients } from '../../src/passes/pull-back';
+import { pullBack, type UnitGradients } from '../../src/passes/pull-back';
 import { sweepAll } from '../../src/passes/sweep';
 import { unitName } from '../../src/protocol/tensors';
 import { inTurn } from '../backends';
@@ -63,7 +64,9 @@ for (const family of families) {
         const dy = await pullBackTargets(model, last.x, targets.rows, targets.ids, coefficient, logSumExp, asStored);
         const gradients: UnitGradients = new Map();
         const ran: string[] = [];
-        await pullBack(model, batch, kept, dy, asStored, {
+        const forward = keptForward(0, null);
+        for (const layer of kept) await forward.push(layer);
+        await pullBack(model, batch, forward, dy, asStored, {
           trained: new Set(units),
           gradients,
           dScores: new Map(),

@@ -1,20 +1,24 @@
 /** One step: gradients against the oracle, micro-batches, what is run, what a run starts from, and what ends it. */
 
 import { fail } from 'node:assert';
+import fs from 'node:fs';
 import { expect } from 'chai';
 import type { Block } from '../../src/model/family';
 import { frozenOutputs } from '../../src/passes/frozen-outputs';
 import { layersToKeep, stepSize } from '../../src/passes/kept-products';
 import type { OpenModel } from '../../src/passes/model';
+import type { FaultError } from '../../src/protocol/fault';
 import type { Recipe } from '../../src/protocol/recipe';
 import type { Target } from '../../src/protocol/records';
 import { unitName } from '../../src/protocol/tensors';
 import { backendMemory } from '../../src/tensor/host';
 import { batchAt } from '../../src/unlearn/batches';
-import { evaluateStep, type LossPart, type Training, type TrainState, takeStep } from '../../src/unlearn/step';
+import { type Evaluation, evaluateStep, type LossPart, type Training, type TrainState, takeStep } from '../../src/unlearn/step';
 import { streamsOf } from '../../src/unlearn/training-set';
 import type { Overlay } from '../../src/weights/store';
 import { fast, inTurn } from '../backends';
+import { withFault } from '../files/faults';
+import { temporaryFolder } from '../files/temporary-folder';
 import type { Checkpoint } from '../oracle/checkpoint';
 import { families } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
@@ -347,6 +351,35 @@ describe('products that are kept from the forward', () => {
         for (const room of [all.bytes, all.bytes - 1]) expect(await gradientsWith(room), `${room} bytes`).to.deep.equal(none);
       })).timeout(60_000);
   }
+});
+
+describe('streams that a step has no memory for', () => {
+  it('go to a nameless file and come back: no bit of a gradient changes, and nothing is left', () =>
+    withTiny('qwen2_moe', trainableSeed('qwen2_moe', 30), fast, async (given) => {
+      const { training, initial } = await openTiny(given, { method: 'gdiff' }, { experts: targetsOf(given).two, train: 'expert+router' });
+      const bits = ({ gradients }: Evaluation) => [...gradients].map(([unit, { values }]) => `${unit} ${Buffer.from(values.buffer).toString('base64')}`);
+      const usual = bits(await evaluateStep(training, initial.params, 1));
+      const spillFolder = temporaryFolder();
+      const stepWith = (streamRoom: number) => evaluateStep({ ...training, spillFolder, streamRoom }, initial.params, 1);
+      const counts = (operation: string) => operation === 'handle.write';
+      const never = { at: -1, code: 'EIO', counts };
+      const stream = training.set.batch.tokens * given.model.shape.hiddenSize * 4;
+      const written: number[] = [];
+      for (const room of [0, 6 * stream, Number.POSITIVE_INFINITY]) {
+        const { value, operations } = await withFault(never, () => stepWith(room));
+        expect(bits(value), `${room} bytes`).to.deep.equal(usual);
+        expect(fs.readdirSync(spillFolder)).to.deep.equal([]);
+        written.push(operations);
+      }
+      expect(written[0]).to.be.greaterThan(written[1]);
+      expect(written[1]).to.be.greaterThan(0);
+      expect(written[2]).to.equal(0);
+      for (const at of [0, written[0] - 1]) {
+        const full = await withFault({ at, code: 'ENOSPC', counts }, () => stepWith(0).catch((error: unknown) => error));
+        expect((full.value as FaultError).fault.message).to.match(/^Can't write .*: the disk is full/);
+        expect(fs.readdirSync(spillFolder)).to.deep.equal([]);
+      }
+    })).timeout(60_000);
 });
 
 /** The same model, whose blocks have no closed gradient. */
