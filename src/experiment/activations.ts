@@ -9,6 +9,7 @@ import { type Activations, blockTokens } from '../passes/original-pass';
 import { unwrap } from '../protocol/fault';
 import type { TokenSequence } from '../protocol/sequences';
 import { backendInUse } from '../tensor/backend';
+import { precisionInUse } from '../tensor/precision';
 import type { ModelHandle } from './open-recipe';
 
 /** Bytes on disk for all models of a workspace, at most this and an eighth of what is free. */
@@ -43,7 +44,7 @@ async function openStoreOf(uoeFolder: string, handle: Pick<ModelHandle, 'checkpo
   const { hiddenSize, topK } = handle.model.shape;
   return openActivationStore({
     root,
-    key: JSON.stringify([version, name, threads, await modelKey(handle)]),
+    key: JSON.stringify([version, name, threads, precisionInUse(), await modelKey(handle)]),
     hiddenSize,
     topK,
     limit: Math.min(largestStore, (free ?? largestStore) * freeShare),

@@ -11,7 +11,7 @@ import { type OpenModel, openModel } from '../passes/model';
 import { refuse, unwrap } from '../protocol/fault';
 import { moveRecipePaths, parseRecipe, type Recipe, type RecipePath, type ResolvedRecipe, recipePaths, resolveRecipe } from '../protocol/recipe';
 import type { TokenSequence } from '../protocol/sequences';
-import { openBackend } from '../tensor/backend';
+import { backendInUse, openBackend } from '../tensor/backend';
 import { widen } from '../tensor/dtype';
 import type { Purpose } from '../text/row-kind';
 import { readRows } from '../text/rows';
@@ -106,8 +106,6 @@ function compareFingerprints(recipe: ResolvedRecipe, found: Readonly<Record<stri
 /** Everything is read and checked here, before a run begins. Throws FaultError. */
 export async function openRecipe(json: unknown, folder: string, options: OpenOptions = {}): Promise<OpenedRecipe> {
   const { recipe, warnings } = resolveWritten(json, folder);
-  if (recipe.precision === 'fast')
-    refuse('unsupported', 'This version computes exactly: "precision": "fast" needs a backend that multiplies bf16.', 'Leave "precision" out.');
   const handle = await (options.open ?? openHandle)(recipe.model, recipe.memory);
   const release = async () => {
     if (options.open) return;
@@ -115,15 +113,20 @@ export async function openRecipe(json: unknown, folder: string, options: OpenOpt
     await handle.checkpoint.close();
   };
   try {
-    return { ...(await readInputs(recipe, handle, options)), warnings: [...warnings, ...warningsOf(recipe)], release };
+    return { ...(await readInputs(recipe, handle, options)), warnings: [...warnings, ...warningsOf(recipe, handle.checkpoint.dtype)], release };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
-function warningsOf(recipe: ResolvedRecipe): string[] {
-  return recipe.keep === 'best' && recipe.checks === null ? ['"keep": "best" has no effect without "checks": the weights after the last step are kept.'] : [];
+function warningsOf(recipe: ResolvedRecipe, dtype: string): string[] {
+  const warnings: string[] = [];
+  if (recipe.keep === 'best' && recipe.checks === null)
+    warnings.push('"keep": "best" has no effect without "checks": the weights after the last step are kept.');
+  if (recipe.precision === 'fast' && (backendInUse().name !== 'tensorflow' || dtype !== 'BF16'))
+    warnings.push('"precision": "fast" has no effect here: it is for checkpoints stored as bf16 on the tensorflow backend.');
+  return warnings;
 }
 
 async function readInputs(recipe: ResolvedRecipe, handle: ModelHandle, options: OpenOptions): Promise<Omit<OpenedRecipe, 'warnings' | 'release'>> {

@@ -15,6 +15,7 @@ import { FaultError, faultOf, refuse, sentence, unwrap } from '../protocol/fault
 import type { AttributionRecord, EvaluationRecord, RunRecord, RunStatus, RunSummary, Target } from '../protocol/records';
 import { elementCount, type Patch } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
+import { withPrecision } from '../tensor/precision';
 import type { Training } from '../unlearn/step';
 import { lastWanted, rowsUsed, type StepRange, stepWindow } from '../unlearn/training-set';
 import { readSince } from '../weights/store';
@@ -44,7 +45,7 @@ export async function startRun(json: unknown, folder: string, workspace: string,
     const fault = memoryIsEnforced() ? tooLarge(opened, process.memoryUsage.rss()) : null;
     if (fault) throw new FaultError(fault);
     const { run, record } = await createRunFolder(opened, workspace);
-    return await locked(run, () => carryOut(run, record, opened, hooks));
+    return await locked(run, () => withPrecision(opened.recipe.precision, () => carryOut(run, record, opened, hooks)));
   } finally {
     await opened.release();
   }
@@ -68,7 +69,8 @@ export const resumeRun = (run: string, hooks: RunHooks = {}): Promise<RunOutcome
           `The run began on ${name} with ${threads} threads and goes on on ${now.name} with ${now.threads}: its last bits may differ from those of one run.`,
         );
       }
-      return await carryOut(run, { ...record, status: 'running', reason: undefined, endedAt: undefined }, opened, hooks);
+      const again: RunRecord = { ...record, status: 'running', reason: undefined, endedAt: undefined };
+      return await withPrecision(opened.recipe.precision, () => carryOut(run, again, opened, hooks));
     } finally {
       await opened.release();
     }

@@ -93,8 +93,9 @@ const softmaxInWholeVectors =
     return shaped;
   };
 
-export function steadyKernels(): void {
-  replace(BatchMatMul, asTwoRows);
+/** `products`: what stands in for the product's kernel, inside. */
+export function steadyKernels(products: (stock: Kernel) => Kernel): void {
+  replace(BatchMatMul, (stock) => asTwoRows(products(stock)));
   for (const name of [Exp, Log, Rsqrt, Sigmoid]) replace(name, inWholeVectors('x'));
   replace(Pow, inWholeVectors('a'));
   replace(Softmax, softmaxInWholeVectors);

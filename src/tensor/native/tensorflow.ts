@@ -8,11 +8,12 @@ import { DataStorage, type DataType, engine, KernelBackend, ready, registerBacke
 import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
 import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import type { CopyOut } from '../host';
+import { type Bf16Products, bf16Products, type RawOperations } from './bf16-products';
 import type { NativeManifest } from './place';
 import { steadyKernels } from './steady-kernels';
 
 /** What we use of the addon. */
-interface Binding {
+interface Binding extends RawOperations {
   readonly TF_Version: string;
   isUsingGpuDevice(): boolean;
   /** Of binding-patch.cc; absent in an addon that was compiled by an earlier version of UOE. Copies a tensor's values into a buffer. */
@@ -27,6 +28,7 @@ interface Binding {
 interface Inherited {
   move(dataId: object, values: unknown, shape: readonly number[], dtype: DataType, references: number): void;
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
+  disposeData(dataId: object, force?: boolean): boolean;
 }
 
 /** What the package keeps of a tensor: its number in the addon, or values that no kernel has wanted yet. */
@@ -74,7 +76,7 @@ function loadBinding({ addon, quiet }: NativeManifest): Binding {
 }
 
 /** The package's class is of ES5 and cannot extend the class that tfjs-core's ES modules export: its methods are taken over one by one. */
-function backendOn(binding: Binding): KernelBackend {
+function backendOn(binding: Binding, bf16: Bf16Products): KernelBackend {
   class NativeBackend extends KernelBackend {
     readonly binding = binding;
     readonly isGPUPackage = binding.isUsingGpuDevice();
@@ -97,11 +99,16 @@ function backendOn(binding: Binding): KernelBackend {
     Object.defineProperty(NativeBackend.prototype, name, Object.getOwnPropertyDescriptor(NodeJSKernelBackend.prototype, name) as PropertyDescriptor);
   }
   const own = new NativeBackend() as NativeBackend & Inherited;
-  const { move } = own;
+  const { move, disposeData } = own;
   // The package copies an array when a kernel first wants it; until then a write to the array would change the tensor.
   own.move = (dataId, values, shape, dtype, references) => {
     move.call(own, dataId, values, shape, dtype, references);
     if (ArrayBuffer.isView(values) && dtype !== 'complex64' && dtype !== 'string') own.getInputTensorIds([{ dataId, shape: [...shape], dtype }]);
+  };
+  own.disposeData = (dataId, force) => {
+    const gone = disposeData.call(own, dataId, force);
+    if (gone) bf16.drop(dataId);
+    return gone;
   };
   return own;
 }
@@ -112,9 +119,10 @@ export async function startNative(manifest: NativeManifest, threads: number): Pr
     restoreUtil();
     setEnvironment(threads);
     const binding = loadBinding(manifest);
-    const backend = backendOn(binding);
+    const bf16 = bf16Products(binding);
+    const backend = backendOn(binding, bf16);
     registerBackend('tensorflow', () => backend, 3);
-    steadyKernels();
+    steadyKernels(bf16.kernel);
     native = { version: binding.TF_Version, gpu: binding.isUsingGpuDevice(), threads };
   }
   if (!(await setBackend('tensorflow'))) throw new Error('TensorFlow was loaded but did not become the backend.');
