@@ -1,6 +1,22 @@
 /** Scores and values of attention for any family: grouped-query heads, causal and sliding masks, blocks that bound memory. */
 import { replayable } from '../tensor/replay';
-import { add, concat, matMul, mul, reshape, slice, softmax, sub, sum, type Tensor, type Tensor2D, type Tensor3D, type Tensor4D, transpose } from '../tensor/tf';
+import {
+  add,
+  concat,
+  matMul,
+  mul,
+  reshape,
+  slice,
+  softmax,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
+  tile,
+  transpose,
+} from '../tensor/tf';
 import type { Attention, Rotation, Weights } from './family';
 import { residual } from './mlp';
 
@@ -10,11 +26,24 @@ const scoreBlockBytes = 96 * 2 ** 20;
 /** Queries that share their keys: those after the last of them are left out, half of all scores in a long sequence. */
 const causalBlock = 256;
 
-/** softmax(q kᵀ + mask). q `[B, n, dk]`, k `[B, m, dk]`, mask to be added to the scores as `shape` -> `[B, n, m]`. */
-function probabilities(q: Tensor3D, k: Tensor3D, mask: Tensor, shape: [number, number, number, number]): Tensor3D {
+/** softmax over the keys and one sink a head, whose share is left out: scores `[count, H, n, m]`, sinks `[H]`. */
+function softmaxBesideSinks(scores: Tensor, sinks: Tensor): Tensor {
+  const [count, heads, rows, keys] = scores.shape;
+  const beside = tile(reshape(sinks, [1, heads, 1, 1]), [count, 1, rows, 1]);
+  return slice(softmax(concat([scores, beside], 3)), [0, 0, 0, 0], [count, heads, rows, keys]);
+}
+
+/**
+ * softmax(q kᵀ + mask). q `[B, n, dk]`, k `[B, m, dk]`, mask to be added to the scores as `shape`, sinks one of each of its heads -> `[B, n, m]`.
+ * Where it is replayed, sinks are constants.
+ */
+function probabilities(q: Tensor3D, k: Tensor3D, mask: Tensor, shape: [number, number, number, number], sinks: Tensor | undefined): Tensor3D {
   return replayable(
     [q, k],
-    () => reshape(softmax(add(reshape(matMul(q, k, false, true), shape), mask)), [q.shape[0], q.shape[1], k.shape[1]]) as Tensor3D,
+    () => {
+      const scores = add(reshape(matMul(q, k, false, true), shape), mask);
+      return reshape(sinks ? softmaxBesideSinks(scores, sinks) : softmax(scores), [q.shape[0], q.shape[1], k.shape[1]]) as Tensor3D;
+    },
     (dy, [ownQ, ownK], result) => {
       const own = mul(dy, result);
       const dScores = sub(own, mul(sum(own, -1, true), result)) as Tensor3D;
@@ -34,9 +63,9 @@ const weighted = (weights: Tensor3D, v: Tensor3D): Tensor3D =>
 /**
  * softmax(q kᵀ · scale + mask) v for `count` sequences of equal length.
  * q `[count * Lq, H, dk]`, k `[count * Lk, KV, dk]`, v `[count * Lk, KV, dv]`, mask `[count or 1, 1, Lq, Lk]` -> `[count * Lq, H * dv]`.
- * `causal`: Lq = Lk, and the mask hides from query i every key above i.
+ * `causal`: Lq = Lk, and the mask hides from query i every key above i. `sinks` `[H]`: see Attention.
  */
-export function attend(q: Tensor3D, k: Tensor3D, v: Tensor3D, mask: Tensor, count: number, scale: number, causal = false): Tensor2D {
+export function attend(q: Tensor3D, k: Tensor3D, v: Tensor3D, mask: Tensor, count: number, scale: number, causal = false, sinks?: Tensor): Tensor2D {
   const [, heads, keyWidth] = q.shape;
   const [, kvHeads, valueWidth] = v.shape;
   const queries = q.shape[0] / count;
@@ -53,6 +82,7 @@ export function attend(q: Tensor3D, k: Tensor3D, v: Tensor3D, mask: Tensor, coun
   for (let kv = 0; kv < kvHeads; kv += kvBlock) {
     const kvs = Math.min(kvBlock, kvHeads - kv);
     const whole = kvs === kvHeads;
+    const ownSinks = sinks && (whole ? sinks : slice(sinks, [kv * perKv], [kvs * perKv]));
     const upTo = (x: Tensor4D, seen: number) => {
       const width = x.shape[3];
       const own = whole && seen === keys ? x : slice(x, [0, kv, 0, 0], [count, kvs, seen, width]);
@@ -64,7 +94,8 @@ export function attend(q: Tensor3D, k: Tensor3D, v: Tensor3D, mask: Tensor, coun
       const seen = causal ? from + rows : keys;
       const own = whole && rows === queries ? queryHeads : slice(queryHeads, [0, kv * perKv, from, 0], [count, kvs * perKv, rows, keyWidth]);
       const ownMask = rows === queries ? mask : slice(mask, [0, 0, from, 0], [mask.shape[0], 1, rows, seen]);
-      const weights = probabilities(reshape(own, [count * kvs, perKv * rows, keyWidth]), upTo(keyHeads, seen), ownMask, [count, kvs * perKv, rows, seen]);
+      const shape: [number, number, number, number] = [count, kvs * perKv, rows, seen];
+      const weights = probabilities(reshape(own, [count * kvs, perKv * rows, keyWidth]), upTo(keyHeads, seen), ownMask, shape, ownSinks);
       queryBlocks.push(reshape(weighted(weights, upTo(valueHeads, seen)), [count, kvs * perKv, rows, valueWidth]));
     }
     headBlocks.push(queryBlocks.length === 1 ? queryBlocks[0] : (concat(queryBlocks, 2) as Tensor4D));
@@ -76,5 +107,5 @@ export function attend(q: Tensor3D, k: Tensor3D, v: Tensor3D, mask: Tensor, coun
 /** One span of `count` sequences of equal length, residual included: x `[count * L, d] -> [count * L, d]`. */
 export function runAttention(attention: Attention, w: Weights, x: Tensor2D, rotation: Rotation, mask: Tensor, count: number): Tensor2D {
   const { q, k, v } = attention.project(w, x, rotation);
-  return residual(x, attention.output(w, attend(q, k, v, mask, count, attention.scale, true)));
+  return residual(x, attention.output(w, attend(q, k, v, mask, count, attention.scale, true, w.sinks)));
 }

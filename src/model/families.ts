@@ -4,10 +4,13 @@ import { fail, ok, type Result } from '../protocol/fault';
 import type { TensorRef } from '../protocol/tensors';
 import { deepseekV2 } from './deepseek-v2';
 import { deepseekV3 } from './deepseek-v3';
-import type { Ends, Family, Layer, Shape, TensorNames } from './family';
+import type { Ends, Family, Layer, NormKind, Shape, TensorNames } from './family';
+import { glm4Moe } from './glm4-moe';
+import { gptOss } from './gpt-oss';
 import { mixtral } from './mixtral';
-import { normBlock } from './norm';
+import { normOf } from './norm';
 import { olmoe } from './olmoe';
+import { phimoe } from './phimoe';
 import { qwen2Moe } from './qwen2-moe';
 import { qwen3Moe } from './qwen3-moe';
 
@@ -22,7 +25,7 @@ const opened = <C>(family: Family<C>, raw: Readonly<Record<string, unknown>>, na
     family: family.id,
     shape,
     layers: Array.from({ length: shape.layers }, (_, l) => family.layer(config.value, l, names)),
-    ends: endsOf(raw, shape, names),
+    ends: endsOf(raw, shape, names, family.ends?.(config.value)),
   });
 };
 
@@ -30,7 +33,7 @@ const opened = <C>(family: Family<C>, raw: Readonly<Record<string, unknown>>, na
 const families: Readonly<
   Record<string, { descriptor: Descriptor; open: (raw: Readonly<Record<string, unknown>>, names: TensorNames) => Result<Architecture> }>
 > = Object.fromEntries(
-  [mixtral, qwen2Moe, qwen3Moe, olmoe, deepseekV2, deepseekV3].map((family) => [
+  [mixtral, qwen2Moe, qwen3Moe, olmoe, deepseekV2, deepseekV3, phimoe, glm4Moe, gptOss].map((family) => [
     family.id,
     {
       descriptor: { id: family.id, label: family.label, help: family.help, source: family.source, needs: [] },
@@ -47,15 +50,16 @@ export interface Architecture {
   readonly ends: Ends;
 }
 
-function endsOf(raw: Readonly<Record<string, unknown>>, shape: Shape, names: TensorNames): Ends {
+function endsOf(raw: Readonly<Record<string, unknown>>, shape: Shape, names: TensorNames, own: { norm: NormKind; headBias: boolean } | undefined): Ends {
   const { vocabSize: V, hiddenSize: d, eps } = shape;
   const embedding: TensorRef = { name: names.stored('model.embed_tokens.weight'), shape: [V, d] };
   // Tied, yet a head of its own in the file: transformers uses the file's.
   const tied = raw.tie_word_embeddings === true && !names.has('lm_head.weight');
   return {
     embedding,
-    norm: normBlock({ name: names.stored('model.norm.weight'), shape: [d] }, eps),
+    norm: normOf(own?.norm ?? 'rms', 'model.norm', names, d, eps),
     head: tied ? embedding : { name: 'lm_head.weight', shape: [V, d] },
+    ...(own?.headBias ? { headBias: { name: 'lm_head.bias', shape: [V] } } : {}),
   };
 }
 

@@ -49,6 +49,7 @@ export interface Rotation {
 
 /** Attention without its scores: projections before and after, so that packed passes and cached decoding share them. */
 export interface Attention {
+  /** Where `sinks` `[heads]` is among them, it is one more logit in every query's softmax, whose share goes to no value. */
   readonly parts: Parts;
   readonly heads: number;
   readonly kvHeads: number;
@@ -78,12 +79,14 @@ export interface Router {
   readonly selectionBias?: TensorRef;
   readonly scoring: 'softmax' | 'sigmoid';
   readonly topK: number;
-  /** Affinity of every expert s `[T, E]` for router inputs u `[T, d]`; a forbidden logit is at minus infinity. */
-  scores(w: Weights, u: Tensor2D, forbidden: Forbidden | null): Tensor2D;
+  /** Logits `[T, E]` for router inputs u `[T, d]`; a forbidden one is at minus infinity. */
+  logits(w: Weights, u: Tensor2D, forbidden: Forbidden | null): Tensor2D;
+  /** Affinity of every expert s `[T, E]`. */
+  scores(logits: Tensor2D): Tensor2D;
   /** Chosen experts `[T, K]`, largest score first; ints, off the tape. `scores` `[T, E]`. */
   choose(scores: Float32Array, bias: Float32Array | null, forbidden: Forbidden | null): Int32Array;
-  /** Weights `[T, K]` that multiply the chosen experts' outputs, from their scores `[T, K]`: renormalising and scaling of the family. */
-  gates(chosenScores: Tensor2D): Tensor2D;
+  /** Weights `[T, K]` that multiply the chosen experts' outputs: renormalising and scaling of the family. */
+  gates(logits: Tensor2D, scores: Tensor2D, choice: Int32Array, forbidden: Forbidden | null): Tensor2D;
 }
 
 export interface Moe {
@@ -120,6 +123,9 @@ export interface Shape {
   readonly eps: number;
 }
 
+/** RMSNorm with a weight, or LayerNorm with weight and bias. */
+export type NormKind = 'rms' | 'layer';
+
 /** Tensor names of one checkpoint, with the leading "model." or without. */
 export interface TensorNames {
   has(name: string): boolean;
@@ -136,6 +142,8 @@ export interface Family<C> {
   config(raw: Readonly<Record<string, unknown>>): Result<C>;
   shape(config: C): Shape;
   layer(config: C, index: number, names: TensorNames): Layer;
+  /** Where its ends are not an RMSNorm and a head without bias. */
+  ends?(config: C): { readonly norm: NormKind; readonly headBias: boolean };
 }
 
 /** What every family shares: embedding, final norm, head. */
@@ -144,4 +152,6 @@ export interface Ends {
   readonly norm: Block;
   /** `[V, d]`; the embedding itself where they are tied. */
   readonly head: TensorRef;
+  /** `[V]`. */
+  readonly headBias?: TensorRef;
 }

@@ -11,9 +11,10 @@ export interface RopeSettings {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** cos and sin for positions 0.., `[positions, dim / 2]`, both times the attention factor; grown on demand. */
+/** cos and sin `[positions, dim / 2]`, both times the attention factor. */
 export interface RopeTable {
   readonly dim: number;
+  /** Positions of whole sequences, each of which begins at 0, or of the newest tokens of sequences of one length: with longrope the longest position decides. */
   rows(positions: Int32Array): { cos: Float32Array; sin: Float32Array };
 }
 
@@ -36,7 +37,37 @@ export const yarnMagnitude = (factor: number, a: number): number => (factor <= 1
 const numberOr = (value: unknown, otherwise: number): number => (typeof value === 'number' && value !== 0 ? value : otherwise);
 
 /** Inverse frequencies `[dim / 2]` and the factor on cos and sin. */
-function frequencies(settings: RopeSettings): Result<{ inverse: Float32Array; attention: number }> {
+interface Frequencies {
+  readonly inverse: Float32Array;
+  readonly attention: number;
+}
+
+/** Those of sequences up to `original` tokens, and of longer ones where they differ (longrope). */
+interface AllFrequencies extends Frequencies {
+  readonly beyond?: Frequencies & { readonly original: number };
+}
+
+/** base frequencies divided one by one, for short sequences and for long ones. */
+function longRope({ values, theta, dim, maxPositions }: RopeSettings, original: number): Result<AllFrequencies> {
+  const factor = numberOr(values.factor, maxPositions / original);
+  const ofFactor = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+  const attention = typeof values.attention_factor === 'number' ? values.attention_factor : ofFactor;
+  const divided = (name: string): Float32Array | null => {
+    const factors = values[name];
+    if (!Array.isArray(factors) || factors.length !== dim / 2 || !factors.every((one) => typeof one === 'number' && one > 0)) return null;
+    return Float32Array.from({ length: dim / 2 }, (_, i) => 1 / Math.fround(Math.fround(factors[i]) * Math.fround(theta ** ((2 * i) / dim))));
+  };
+  const [short, long] = [divided('short_factor'), divided('long_factor')];
+  if (!short || !long)
+    return fail(
+      'bad-file',
+      `config.json: rope type "longrope" needs short_factor and long_factor, ${dim / 2} numbers above 0 each.`,
+      'Check that config.json belongs to this checkpoint.',
+    );
+  return ok({ inverse: short, attention, beyond: { inverse: long, attention, original } });
+}
+
+function frequencies(settings: RopeSettings): Result<AllFrequencies> {
   const { type, theta, dim, maxPositions, values } = settings;
   const base = Float32Array.from({ length: dim / 2 }, (_, i) => 1 / Math.fround(theta ** ((2 * i) / dim)));
   const original = numberOr(values.original, numberOr(values.original_max_position_embeddings, maxPositions));
@@ -81,13 +112,12 @@ function frequencies(settings: RopeSettings): Result<{ inverse: Float32Array; at
     });
     return ok({ inverse, attention: 1 });
   }
-  return fail('unsupported', `config.json asks for rope type "${type}".`, 'UOE reads default, linear, dynamic, yarn and llama3.');
+  if (type === 'longrope') return longRope(settings, original);
+  return fail('unsupported', `config.json asks for rope type "${type}".`, 'UOE reads default, linear, dynamic, yarn, llama3 and longrope.');
 }
 
-export function ropeTable(settings: RopeSettings): Result<RopeTable> {
-  const found = frequencies(settings);
-  if (!found.ok) return found;
-  const { inverse, attention } = found.value;
+/** cos and sin of given positions, row by row; grown on demand. */
+function tableOf({ inverse, attention }: Frequencies): (positions: Int32Array, cos: Float32Array, sin: Float32Array) => void {
   const half = inverse.length;
   // All layers and sequences ask for the same positions: each is worked out once.
   let known = { positions: 0, cos: new Float32Array(0), sin: new Float32Array(0) };
@@ -105,19 +135,44 @@ export function ropeTable(settings: RopeSettings): Result<RopeTable> {
     }
     known = { positions, cos, sin };
   };
+  return (positions, cos, sin) => {
+    const most = positions.reduce((max, position) => Math.max(max, position + 1), 0);
+    if (most > known.positions) upTo(Math.max(most, 2 * known.positions));
+    positions.forEach((position, row) => {
+      cos.set(known.cos.subarray(position * half, (position + 1) * half), row * half);
+      sin.set(known.sin.subarray(position * half, (position + 1) * half), row * half);
+    });
+  };
+}
+
+/** Bounds of the sequences among positions that begin at 0 each. */
+function sequencesIn(positions: Int32Array): [from: number, to: number][] {
+  const starts = [...positions.keys()].filter((row) => row === 0 || positions[row] === 0);
+  return starts.map((from, i) => [from, starts[i + 1] ?? positions.length]);
+}
+
+/** `adjust` lets a family replace what its rope type says. */
+export function ropeTable(settings: RopeSettings, adjust: (found: AllFrequencies) => AllFrequencies = (found) => found): Result<RopeTable> {
+  const found = frequencies(settings);
+  if (!found.ok) return found;
+  const own = adjust(found.value);
+  const { beyond } = own;
+  const half = own.inverse.length;
+  const short = tableOf(own);
+  const long = beyond && tableOf(beyond);
   return ok({
     dim: settings.dim,
     rows(positions) {
-      const most = positions.reduce((max, position) => Math.max(max, position + 1), 0);
-      if (most > known.positions) upTo(Math.max(most, 2 * known.positions));
-      const of = (table: Float32Array) => {
-        const rows = new Float32Array(positions.length * half);
-        positions.forEach((position, row) => {
-          rows.set(table.subarray(position * half, (position + 1) * half), row * half);
-        });
-        return rows;
-      };
-      return { cos: of(known.cos), sin: of(known.sin) };
+      const cos = new Float32Array(positions.length * half);
+      const sin = new Float32Array(positions.length * half);
+      if (!beyond || !long) short(positions, cos, sin);
+      else
+        for (const [from, to] of sequencesIn(positions)) {
+          const rows = positions.subarray(from, to);
+          const table = rows.some((position) => position >= beyond.original) ? long : short;
+          table(rows, cos.subarray(from * half, to * half), sin.subarray(from * half, to * half));
+        }
+      return { cos, sin };
     },
   });
 }

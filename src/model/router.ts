@@ -1,12 +1,14 @@
 /** Routers: affinity of every expert, choice of the top K, gates. One definition serves all families through its settings. */
 import type { TensorRef } from '../protocol/tensors';
 import { upload } from '../tensor/host';
-import { add, div, mul, sigmoid, softmax, sum, type Tensor2D } from '../tensor/tf';
-import type { Forbidden, Parts, Router } from './family';
+import { gatherRows, rowIndex } from '../tensor/rows';
+import { add, div, mul, reshape, sigmoid, softmax, sum, type Tensor2D } from '../tensor/tf';
+import type { Forbidden, Parts, Router, Weights } from './family';
 import { linear } from './linear';
 
 export interface RouterSettings {
   readonly weight: TensorRef;
+  readonly bias?: TensorRef;
   readonly selectionBias?: TensorRef;
   readonly experts: number;
   readonly topK: number;
@@ -19,7 +21,7 @@ export interface RouterSettings {
   readonly groups?: { readonly groups: number; readonly keep: number; readonly best: 1 | 2 };
 }
 
-const minusInfinity = -1e30;
+export const minusInfinity = -1e30;
 
 /** Mask `[1, E]` to add to logits. */
 function logitMask(experts: number, forbidden: ReadonlySet<number>) {
@@ -27,6 +29,19 @@ function logitMask(experts: number, forbidden: ReadonlySet<number>) {
     Float32Array.from({ length: experts }, (_, e) => (forbidden.has(e) ? minusInfinity : 0)),
     [1, experts],
   );
+}
+
+/** Router logits `[T, E]`. */
+export function routerLogits(w: Weights, u: Tensor2D, forbidden: Forbidden | null): Tensor2D {
+  const plain = linear(u, w.weight, w.bias);
+  return forbidden?.by === 'logit' ? (add(plain, logitMask(plain.shape[1], forbidden.experts)) as Tensor2D) : plain;
+}
+
+/** Scores of the chosen experts `[T, K]`, on the tape. */
+function chosenScores(scores: Tensor2D, choice: Int32Array, topK: number): Tensor2D {
+  const [tokens, experts] = scores.shape;
+  const places = choice.map((e, i) => Math.floor(i / topK) * experts + e);
+  return reshape(gatherRows(reshape(scores, [tokens * experts, 1]), rowIndex(places)), [tokens, topK]);
 }
 
 /** Indices of the `count` largest of values[0..n), best first; equal values keep the lower index first. */
@@ -56,17 +71,14 @@ function limitToGroups(selection: Float64Array, groups: NonNullable<RouterSettin
 
 export function router(settings: RouterSettings): Router {
   const { experts, topK, groups } = settings;
-  const parts: Parts = { weight: settings.weight };
+  const parts: Parts = { weight: settings.weight, ...(settings.bias ? { bias: settings.bias } : {}) };
   return {
     parts,
     selectionBias: settings.selectionBias,
     scoring: settings.scoring,
     topK,
-    scores(w, u, forbidden) {
-      const plain = linear(u, w.weight);
-      const logits = forbidden?.by === 'logit' ? (add(plain, logitMask(experts, forbidden.experts)) as Tensor2D) : plain;
-      return settings.scoring === 'softmax' ? softmax(logits) : (sigmoid(logits) as Tensor2D);
-    },
+    logits: routerLogits,
+    scores: (logits) => (settings.scoring === 'softmax' ? softmax(logits) : (sigmoid(logits) as Tensor2D)),
     choose(scores, bias, forbidden: Forbidden | null) {
       const tokens = scores.length / experts;
       const chosen = new Int32Array(tokens * topK);
@@ -81,8 +93,9 @@ export function router(settings: RouterSettings): Router {
       }
       return chosen;
     },
-    gates(chosenScores) {
-      const shared = settings.renormalise ? (div(chosenScores, add(sum(chosenScores, 1, true), settings.epsilon ?? 0)) as Tensor2D) : chosenScores;
+    gates(_, scores, choice) {
+      const own = chosenScores(scores, choice, topK);
+      const shared = settings.renormalise ? (div(own, add(sum(own, 1, true), settings.epsilon ?? 0)) as Tensor2D) : own;
       return settings.scale === undefined || settings.scale === 1 ? shared : (mul(shared, settings.scale) as Tensor2D);
     },
   };

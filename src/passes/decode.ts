@@ -137,7 +137,7 @@ async function cachedAttention(
         });
         return upload(joined, [count * length, attention.kvHeads, width / attention.kvHeads]) as Tensor3D;
       });
-      const context = attend(q, gathered[0], gathered[1], upload(mask, [1, 1, fresh, length]), count, attention.scale);
+      const context = attend(q, gathered[0], gathered[1], upload(mask, [1, 1, fresh, length]), count, attention.scale, false, lease.w.sinks);
       return read(residual(input, attention.output(lease.w, context as Tensor2D)));
     });
   } finally {

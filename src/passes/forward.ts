@@ -5,8 +5,7 @@ import { spread } from '../model/rope';
 import type { TensorRef } from '../protocol/tensors';
 import { inScope, readInto, upload, uploadMatrix } from '../tensor/host';
 import { recording } from '../tensor/replay';
-import { gatherRows, rowIndex } from '../tensor/rows';
-import { reshape, type Tensor, type Tensor2D } from '../tensor/tf';
+import type { Tensor, Tensor2D } from '../tensor/tf';
 import type { Overlay, WeightStore } from '../weights/store';
 import { addInto, addRow, addRows, attentionRows, blockRows, cutSpans, eachBlock, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
@@ -120,16 +119,6 @@ export async function blockForward(
   return out;
 }
 
-/** Flat positions of the chosen experts in a `[T, E]` matrix. */
-export const chosenIndex = (choice: Int32Array, topK: number, experts: number): Int32Array => choice.map((e, i) => Math.floor(i / topK) * experts + e);
-
-/** Scores of the chosen experts `[T, K]`, on the tape. */
-export function chosenScores(scores: Tensor2D, choice: Int32Array, topK: number): Tensor2D {
-  const [tokens, experts] = scores.shape;
-  const flat = gatherRows(reshape(scores, [tokens * experts, 1]), rowIndex(chosenIndex(choice, topK, experts)));
-  return reshape(flat, [tokens, topK]);
-}
-
 /** Router: scores, choice and gates for router inputs u `[T, d]`. */
 export async function routerForward(model: OpenModel, layer: number, moe: Moe, u: Float32Array, conditions: Conditions): Promise<LayerRouting> {
   const d = model.shape.hiddenSize;
@@ -144,12 +133,13 @@ export async function routerForward(model: OpenModel, layer: number, moe: Moe, u
   try {
     await eachBlock(tokens, blockRows(router.parts), (from, to) =>
       inScope(() => {
-        const own = router.scores(lease.w, uploadMatrix(u.subarray(from * d, to * d), to - from, d), forbidden);
+        const logits = router.logits(lease.w, uploadMatrix(u.subarray(from * d, to * d), to - from, d), forbidden);
+        const own = router.scores(logits);
         const values = scores.subarray(from * experts, to * experts);
         readInto(own, values);
         const chosen = router.choose(values, bias, forbidden);
         choice.set(chosen, from * router.topK);
-        readInto(router.gates(chosenScores(own, chosen, router.topK)), gates.subarray(from * router.topK, to * router.topK));
+        readInto(router.gates(logits, own, chosen, forbidden), gates.subarray(from * router.topK, to * router.topK));
       }),
     );
   } finally {

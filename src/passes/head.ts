@@ -1,7 +1,9 @@
 /** The head: final norm and logits in slices of the vocabulary; log-probabilities of targets, their gradient, KL. Never `[T, V]` at once unless asked. */
+import { linear } from '../model/linear';
+import type { TensorRef } from '../protocol/tensors';
 import { inScope, read, readInto, upload, uploadMatrix } from '../tensor/host';
 import { gatherRows, rowIndex } from '../tensor/rows';
-import { exp, grads, matMul, max, mul, reshape, softmax, sub, sum, type Tensor2D } from '../tensor/tf';
+import { exp, grads, matMul, max, mul, reshape, softmax, sub, sum, type Tensor, type Tensor2D } from '../tensor/tf';
 import { addInto, addRows, blockRows, eachBlock, rowsAtOnce, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
 import { blockForward } from './forward';
@@ -18,34 +20,54 @@ function sliceTokens({ ends }: OpenModel): number {
   return Math.max(1, Math.min(vocabulary, Math.floor(sliceBytes / (d * 4)), 2 ** 14));
 }
 
-/** Runs `body` for consecutive slices `[from, to)` of the vocabulary with the slice's weight `[to - from, d]`. */
-async function eachSlice(model: OpenModel, conditions: Conditions, body: (weight: Tensor2D, from: number, to: number) => Promise<void>): Promise<void> {
-  const { head } = model.ends;
+/** A slice of the head: weight `[V', d]`, bias `[V']`. */
+interface HeadSlice {
+  readonly weight: Tensor2D;
+  readonly bias?: Tensor;
+}
+
+/** Runs `body` for consecutive slices `[from, to)` of the vocabulary with the slice of the head. */
+async function eachSlice(model: OpenModel, conditions: Conditions, body: (slice: HeadSlice, from: number, to: number) => Promise<void>): Promise<void> {
+  const { head, headBias } = model.ends;
   const [vocabulary, d] = head.shape;
   const size = sliceTokens(model);
   const slices = Array.from({ length: Math.ceil(vocabulary / size) }, (_, i) => [i * size, Math.min(vocabulary, (i + 1) * size)] as const).map(
     ([from, to]) => ({
-      weight: size >= vocabulary ? head : { name: head.name, rows: [from, to] as const, shape: [to - from, d] },
+      parts: {
+        weight: size >= vocabulary ? head : { name: head.name, rows: [from, to] as const, shape: [to - from, d] },
+        ...(headBias ? { bias: size >= vocabulary ? headBias : { name: headBias.name, rows: [from, to] as const, shape: [to - from] } } : {}),
+      },
       from,
       to,
     }),
   );
   model.weights.ahead(
-    slices.map(({ weight }) => ({ weight })),
+    slices.map(({ parts }) => parts),
     conditions.overlay,
   );
-  for (const { weight, from, to } of slices) {
-    const lease = await model.weights.lease({ weight }, conditions.overlay);
+  for (const { parts, from, to } of slices) {
+    const lease = await model.weights.lease<Readonly<Record<string, TensorRef>>>(parts, conditions.overlay);
     try {
-      await body(lease.w.weight as Tensor2D, from, to);
+      await body({ weight: lease.w.weight as Tensor2D, bias: lease.w.bias }, from, to);
     } finally {
       lease.release();
     }
   }
 }
 
-/** Runs `body` for blocks of rows that are multiplied with a slice `[V', d]` of the head. */
-async function eachRows(rows: number, { shape }: Tensor2D, signal: AbortSignal | undefined, body: (from: number, to: number) => void): Promise<void> {
+/** Logits `[to - from, V']` of normed rows h `[N, d]`. */
+function sliceLogits(h: Float32Array, { weight, bias }: HeadSlice, from: number, to: number): Tensor2D {
+  const d = weight.shape[1];
+  return linear(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, bias);
+}
+
+/** Runs `body` for blocks of rows that are multiplied with a slice of the head. */
+async function eachRows(
+  rows: number,
+  { weight: { shape } }: HeadSlice,
+  signal: AbortSignal | undefined,
+  body: (from: number, to: number) => void,
+): Promise<void> {
   await eachBlock(rows, Math.min(headRows, rowsAtOnce(shape[0] * shape[1])), async (from, to) => {
     body(from, to);
     await breathe(signal);
@@ -134,7 +156,6 @@ export async function scoreTargets(
   conditions: Conditions,
   want: { readonly argmax?: boolean; readonly logits?: boolean } = {},
 ): Promise<TargetScores> {
-  const d = model.shape.hiddenSize;
   const { rows, of, targets } = distinct(targetRows);
   const h = await normed(model, x, rows, conditions);
   const all = logSum(rows.length);
@@ -143,10 +164,10 @@ export async function scoreTargets(
   const [vocabulary] = model.ends.head.shape;
   const keeps = want.logits && rows.length === ids.length && vocabulary <= sliceTokens(model) && ids.length * vocabulary * 4 <= keptLogitsBytes;
   const kept = keeps ? new Float32Array(ids.length * vocabulary) : null;
-  await eachSlice(model, conditions, (weight, first, last) =>
-    eachRows(rows.length, weight, conditions.signal, (from, to) =>
+  await eachSlice(model, conditions, (slice, first, last) =>
+    eachRows(rows.length, slice, conditions.signal, (from, to) =>
       inScope(() => {
-        const logits = matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true) as Tensor2D;
+        const logits = sliceLogits(h, slice, from, to);
         reduceBlock(logits, all, from);
         const width = last - first;
         const inside: number[] = [];
@@ -217,17 +238,17 @@ export async function pullBackTargets(
   if (rows.length === 0) return dx;
   const h = await normed(model, x, rows, conditions);
   const dh = new Float32Array(h.length);
-  await eachSlice(model, conditions, (weight, first, last) =>
-    eachRows(rows.length, weight, conditions.signal, (from, to) =>
+  await eachSlice(model, conditions, (slice, first, last) =>
+    eachRows(rows.length, slice, conditions.signal, (from, to) =>
       inScope(() => {
         const logits = kept
           ? uploadMatrix(kept.subarray(from * (last - first), to * (last - first)), to - from, last - first)
-          : (matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true) as Tensor2D);
+          : sliceLogits(h, slice, from, to);
         const block = workRoom(0, (to - from) * d);
         readInto(
           matMul(
             scaledProbabilities(logits, from, logSumExp, (row) => -coefficient[row]),
-            weight,
+            slice.weight,
           ),
           block,
         );
@@ -235,7 +256,7 @@ export async function pullBackTargets(
         const inside: number[] = [];
         for (let n = from; n < to; n++) if (ids[n] >= first && ids[n] < last) inside.push(n);
         if (inside.length === 0) return;
-        const targetRows = read(gatherRows(weight, rowIndex(inside.map((n) => ids[n] - first))));
+        const targetRows = read(gatherRows(slice.weight, rowIndex(inside.map((n) => ids[n] - first))));
         addRows(
           dh,
           inside,
@@ -265,13 +286,11 @@ export async function klDivergence(
   const then = await normed(model, original, rows, reference);
   const nowSum = logSum(rows.length);
   const thenSum = logSum(rows.length);
-  const logitsOf = (h: Float32Array, weight: Tensor2D, from: number, to: number) =>
-    matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true) as Tensor2D;
-  await eachSlice(model, conditions, (weight) =>
-    eachRows(rows.length, weight, conditions.signal, (from, to) =>
+  await eachSlice(model, conditions, (slice) =>
+    eachRows(rows.length, slice, conditions.signal, (from, to) =>
       inScope(() => {
-        reduceBlock(logitsOf(now, weight, from, to), nowSum, from);
-        reduceBlock(logitsOf(then, weight, from, to), thenSum, from);
+        reduceBlock(sliceLogits(now, slice, from, to), nowSum, from);
+        reduceBlock(sliceLogits(then, slice, from, to), thenSum, from);
       }),
     ),
   );
@@ -279,11 +298,11 @@ export async function klDivergence(
   const thenNormaliser = normaliser(thenSum);
   const column = (values: Float64Array, from: number, to: number) => upload(Float32Array.from(values.subarray(from, to)), [to - from, 1]);
   const perRow = new Float64Array(rows.length);
-  await eachSlice(model, conditions, (weight) =>
-    eachRows(rows.length, weight, conditions.signal, (from, to) =>
+  await eachSlice(model, conditions, (slice) =>
+    eachRows(rows.length, slice, conditions.signal, (from, to) =>
       inScope(() => {
-        const logNow = sub(logitsOf(now, weight, from, to), column(nowNormaliser, from, to));
-        const logThen = sub(logitsOf(then, weight, from, to), column(thenNormaliser, from, to));
+        const logNow = sub(sliceLogits(now, slice, from, to), column(nowNormaliser, from, to));
+        const logThen = sub(sliceLogits(then, slice, from, to), column(thenNormaliser, from, to));
         read(sum(mul(exp(logThen), sub(logThen, logNow)), 1)).forEach((value, i) => {
           perRow[from + i] += value;
         });
@@ -296,12 +315,12 @@ export async function klDivergence(
     async pullBack() {
       const dx = new Float32Array(x.length);
       const dh = new Float32Array(now.length);
-      await eachSlice(model, conditions, (weight) =>
-        eachRows(rows.length, weight, conditions.signal, (from, to) =>
+      await eachSlice(model, conditions, (slice) =>
+        eachRows(rows.length, slice, conditions.signal, (from, to) =>
           inScope(() => {
-            const pNow = scaledProbabilities(logitsOf(now, weight, from, to), from, nowNormaliser, () => coefficient);
-            const pThen = scaledProbabilities(logitsOf(then, weight, from, to), from, thenNormaliser, () => coefficient);
-            const block = read(matMul(sub(pNow, pThen) as Tensor2D, weight));
+            const pNow = scaledProbabilities(sliceLogits(now, slice, from, to), from, nowNormaliser, () => coefficient);
+            const pThen = scaledProbabilities(sliceLogits(then, slice, from, to), from, thenNormaliser, () => coefficient);
+            const block = read(matMul(sub(pNow, pThen) as Tensor2D, slice.weight));
             for (let i = 0; i < block.length; i++) dh[from * d + i] += block[i];
           }),
         ),
@@ -314,15 +333,14 @@ export async function klDivergence(
 
 /** Logits `[N, V]` at rows of the last stream. */
 export async function logitsAt(model: OpenModel, x: Float32Array, rows: Int32Array, conditions: Conditions): Promise<Float32Array> {
-  const d = model.shape.hiddenSize;
   const [vocabulary] = model.ends.head.shape;
   const h = await normed(model, x, rows, conditions);
   const out = new Float32Array(rows.length * vocabulary);
-  await eachSlice(model, conditions, (weight, first, last) =>
-    eachRows(rows.length, weight, conditions.signal, (from, to) =>
+  await eachSlice(model, conditions, (slice, first, last) =>
+    eachRows(rows.length, slice, conditions.signal, (from, to) =>
       inScope(() => {
         const width = last - first;
-        const values = read(matMul(uploadMatrix(h.subarray(from * d, to * d), to - from, d), weight, false, true));
+        const values = read(sliceLogits(h, slice, from, to));
         for (let n = from; n < to; n++) out.set(values.subarray((n - from) * width, (n - from + 1) * width), n * vocabulary + first);
       }),
     ),

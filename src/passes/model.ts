@@ -81,6 +81,7 @@ export function allParts(model: Architecture): {
     { layer: null, kind: 'ends', ref: model.ends.embedding },
     ...Object.values(model.ends.norm.parts).map((ref) => ({ layer: null, kind: 'ends' as const, ref })),
     ...(model.ends.head.name === model.ends.embedding.name ? [] : [{ layer: null, kind: 'ends' as const, ref: model.ends.head }]),
+    ...(model.ends.headBias ? [{ layer: null, kind: 'ends' as const, ref: model.ends.headBias }] : []),
   ];
   model.layers.forEach(({ attention, feed }, layer) => {
     const push = (kind: (typeof list)[number]['kind'], parts: Readonly<Record<string, TensorRef>>) => {

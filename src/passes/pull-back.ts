@@ -10,7 +10,7 @@ import { replaying } from '../tensor/replay';
 import { add, grads, mul, slice, sum, type Tensor, type Tensor2D } from '../tensor/tf';
 import { addInto, addRows, attentionRows, blockRows, cutSpans, eachBlock, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
-import { blockForward, chosenScores, type EachBlock, type ExpertOutputs, eachExpertBlock, gatesAt, type LayerRouting, onSpan, tokensByExpert } from './forward';
+import { blockForward, type EachBlock, type ExpertOutputs, eachExpertBlock, gatesAt, type LayerRouting, onSpan, tokensByExpert } from './forward';
 import type { KeptForward, KeptLayer } from './kept-forward';
 import { attentionPiece, expertPiece, type KeptPiece, type KeptProducts, sharedPiece } from './kept-products';
 import type { Conditions, OpenModel } from './model';
@@ -164,8 +164,9 @@ async function pullBackRouter(
         const scoreWeights = dScores ? uploadMatrix(dScores.subarray(from * experts, to * experts), rows, experts) : null;
         const chosen = routing.choice.subarray(from * topK, to * topK);
         const weighted = (u: Tensor2D, trainedUnits: readonly Tensor[]) => {
-          const scores = router.scores({ ...lease.w, ...own.weights(trainedUnits) }, u, forbidden);
-          const fromGates = sum(mul(router.gates(chosenScores(scores, chosen, topK)), gateWeights));
+          const logits = router.logits({ ...lease.w, ...own.weights(trainedUnits) }, u, forbidden);
+          const scores = router.scores(logits);
+          const fromGates = sum(mul(router.gates(logits, scores, chosen, forbidden), gateWeights));
           return scoreWeights ? add(fromGates, sum(mul(scores, scoreWeights))) : fromGates;
         };
         return du

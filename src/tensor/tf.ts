@@ -8,15 +8,18 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients';
 export type { Tensor, Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 export {
   add,
+  cast,
   clipByValue,
   concat,
   div,
+  equal,
   exp,
   grads,
   log,
   matMul,
   max,
   mean,
+  minimum,
   mul,
   neg,
   reshape,
