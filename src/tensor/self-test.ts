@@ -1,6 +1,7 @@
 /** What the backend in use computes, against the same in float64, and how fast. */
 import { setImmediate } from 'node:timers/promises';
 import { discard, hold, inScope, read, uploadMatrix } from './host';
+import { markFrozen, type Precision, withPrecision } from './precision';
 import { matMul } from './tf';
 
 /** Side of the product that is timed: large enough to be about arithmetic, small enough for a slow machine. */
@@ -28,15 +29,15 @@ export function productError(): number {
   return worst / largest;
 }
 
-/** GFLOP/s of f32 products over about `seconds`, results read back included: the median of the rounds; the first warms up. Between two rounds others have a turn. */
-export async function gigaflops(seconds: number, signal?: AbortSignal): Promise<number> {
-  const [a, b] = [hold(values(timedSide ** 2, 0), [timedSide, timedSide]), hold(values(timedSide ** 2, 7), [timedSide, timedSide])];
+/** GFLOP/s of products over about `seconds`, results read back included: the median of the rounds; the first warms up. Between two rounds others have a turn. */
+export async function gigaflops(seconds: number, { signal, precision = 'exact' }: { signal?: AbortSignal; precision?: Precision } = {}): Promise<number> {
+  const [a, b] = [hold(values(timedSide ** 2, 0), [timedSide, timedSide]), markFrozen(hold(values(timedSide ** 2, 7), [timedSide, timedSide]))];
   const product = () => {
     const began = performance.now();
     inScope(() => read(matMul(a, b)));
     return performance.now() - began;
   };
-  try {
+  const timed = async () => {
     product();
     const end = performance.now() + seconds * 1000;
     const rounds: number[] = [];
@@ -46,6 +47,9 @@ export async function gigaflops(seconds: number, signal?: AbortSignal): Promise<
       signal?.throwIfAborted();
     } while (performance.now() < end);
     return (2 * timedSide ** 3) / (rounds.toSorted((x, y) => x - y)[rounds.length >> 1] * 1e6);
+  };
+  try {
+    return await withPrecision(precision, timed);
   } finally {
     discard(a);
     discard(b);

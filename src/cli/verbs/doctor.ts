@@ -7,6 +7,10 @@ import { verb } from '../verb';
 /** `1.2 GB/s`; what the system hides stays unknown. */
 const speed = (value: number | null): string => (value === null ? 'at an unknown speed' : `${bytes(value)}/s`);
 
+/** Whether "precision": "fast" pays on this machine. */
+const fastOf = (gigaflops: number | null, bf16: number | null): string =>
+  bf16 === null || gigaflops === null ? '' : ` (bf16 ${bf16.toFixed(1)}: "precision": "fast" ${bf16 > gigaflops ? 'gains time' : 'costs time'} here)`;
+
 function textOf(report: DoctorReport): string {
   const { memory, disk, backends, selfTest, missing } = report;
   const facts = pairs([
@@ -15,9 +19,9 @@ function textOf(report: DoctorReport): string {
     ['Memory', `${bytes(memory.total)}, ${bytes(memory.free)} free; budget ${bytes(memory.budget)}`],
     ['Disk', `${disk.free === null ? 'unknown' : bytes(disk.free)} free in ${disk.folder}; writes ${speed(disk.write)}, reads ${speed(disk.read)}`],
     ...(disk.checkpoint ? [['Checkpoint', `reads ${speed(disk.checkpoint.read)} (${disk.checkpoint.file})`] as const] : []),
-    ...backends.map(({ name, available, threads, gigaflops, note }): [string, string] => [
+    ...backends.map(({ name, available, threads, gigaflops, bf16Gigaflops, note }): [string, string] => [
       `Backend ${name}`,
-      `${available ? 'ready' : 'not available'}${threads === null ? '' : `, ${threads} thread${threads === 1 ? '' : 's'}`}${gigaflops === null ? '' : `, ${gigaflops.toFixed(1)} GFLOP/s`}. ${note}`,
+      `${available ? 'ready' : 'not available'}${threads === null ? '' : `, ${threads} thread${threads === 1 ? '' : 's'}`}${gigaflops === null ? '' : `, ${gigaflops.toFixed(1)} GFLOP/s`}${fastOf(gigaflops, bf16Gigaflops)}. ${note}`,
     ]),
     ['Self-test', selfTest.passed ? `passed (relative error ${selfTest.error.toExponential(1)})` : 'FAILED'],
   ]);

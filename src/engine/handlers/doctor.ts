@@ -21,13 +21,15 @@ const times = { full: { seconds: 2.5, disk: { bytes: 512 << 20, seconds: 1 } }, 
 interface Trying {
   readonly used: Backend | null;
   readonly speed: number | null;
+  /** Of bf16 products. */
+  readonly fastSpeed: number | null;
   readonly threads: number;
   readonly seconds: number;
   readonly signal: AbortSignal;
 }
 
 /** The backend in use is measured here, the others in processes of their own: threads of one would disturb the other. */
-async function measured(name: BackendName, { used, speed, threads, seconds, signal }: Trying): Promise<Seen> {
+async function measured(name: BackendName, { used, speed, fastSpeed, threads, seconds, signal }: Trying): Promise<Seen> {
   const notes = {
     tensorflow: 'TensorFlow itself; the fastest.',
     wasm: 'WebAssembly; works everywhere.',
@@ -35,13 +37,15 @@ async function measured(name: BackendName, { used, speed, threads, seconds, sign
     cpu: 'Plain JavaScript; slow, for checking.',
   };
   const note = notes[name];
-  if (used?.name === name) return { name, available: true, threads: used.threads, gigaflops: speed, note: `${note} ${used.why}` };
-  const absent = (why: string): Seen => ({ name, available: false, threads: null, gigaflops: null, note: why });
+  if (used?.name === name) return { name, available: true, threads: used.threads, gigaflops: speed, bf16Gigaflops: fastSpeed, note: `${note} ${used.why}` };
+  const absent = (why: string): Seen => ({ name, available: false, threads: null, gigaflops: null, bf16Gigaflops: null, note: why });
   const manifest = name === 'tensorflow' ? await readManifest(nativeFolder()) : undefined;
   if (manifest === null) return absent(unsupportedHere() ?? 'TensorFlow is not set up on this machine.');
   if (name === 'webgpu' && (await findWebgpu()) === null) return absent(`Experimental and not installed. ${howToGetWebgpu()}`);
   const trial = await tryBackend(name, name === 'cpu' || name === 'webgpu' ? 1 : threads, { manifest, signal, seconds });
-  return trial.ok ? { name, available: true, threads: trial.value.threads, gigaflops: trial.value.gigaflops, note } : absent(trial.fault.message);
+  if (!trial.ok) return absent(trial.fault.message);
+  const { threads: counted, gigaflops: own, bf16Gigaflops = null } = trial.value;
+  return { name, available: true, threads: counted, gigaflops: own, bf16Gigaflops, note };
 }
 
 /** The largest file of a checkpoint, and how fast it is read. */
@@ -71,7 +75,8 @@ export const doctor: Handler<'doctor'> = async ({ settings }, { folder, model, q
   if (!opened.ok) missing.push(sentence(opened.fault));
   const trying: Trying = {
     used: opened.ok ? opened.value : null,
-    speed: opened.ok ? await gigaflops(seconds, call.signal) : null,
+    speed: opened.ok ? await gigaflops(seconds, { signal: call.signal }) : null,
+    fastSpeed: opened.ok && opened.value.name === 'tensorflow' ? await gigaflops(seconds / 2, { signal: call.signal, precision: 'fast' }) : null,
     threads: settings.threads === 'auto' ? os.availableParallelism() : settings.threads,
     seconds,
     signal: call.signal,

@@ -14,6 +14,7 @@ async function main([name, threads, seconds, manifest]: readonly string[]): Prom
     threads: used,
     error: productError(),
     gigaflops: await gigaflops(Number(seconds)),
+    ...(name === 'tensorflow' ? { bf16Gigaflops: await gigaflops(Number(seconds) / 2, { precision: 'fast' }) } : {}),
     ...(tensorflow ? { tensorflow: { version: tensorflow.version, gpu: tensorflow.gpu } } : {}),
   };
   process.stdout.write(JSON.stringify(trial), () => process.exit(0));

@@ -10,6 +10,8 @@ export interface Trial {
   readonly error: number;
   /** Billions of f32 operations a second in products, copies in and out included. */
   readonly gigaflops: number;
+  /** The same with bf16 operands (precision "fast"), where the backend has such products. */
+  readonly bf16Gigaflops?: number;
   /** Of the native backend. */
   readonly tensorflow?: { readonly version: string; readonly gpu: boolean };
 }
