@@ -68,10 +68,10 @@ const arithmetic = {
   gdiff(config, { rows, length }) {
     const tokens = 2 * rows * length;
     const layers = config.num_hidden_layers;
-    const head = { tokens, length, headTokens: tokens };
-    // The layers below the target were run once, before the steps.
-    const forward = forwardFlops(config, { ...head, layers: layers - (layers >> 1) });
-    return { flops: forward + pullBackFlops(config, { ...head, layers: layers - (layers >> 1) - 1 }) + trainedFlops(config, tokens), bytes: 0 };
+    // Layers below the target were run once, before the steps, and so were the frozen experts of its own layer; its router runs, forward and back.
+    const above = { tokens, length, headTokens: tokens, layers: layers - (layers >> 1) - 1 };
+    const router = 6 * tokens * config.hidden_size * config.num_experts;
+    return { flops: forwardFlops(config, above) + pullBackFlops(config, above) + router + trainedFlops(config, tokens), bytes: 0 };
   },
 };
 
