@@ -83,7 +83,7 @@ function print({ model, shape, budget, tokens, cpu, cores, load, limits, jobs },
     console.log(
       `Limits on ${backend}: disk ${disk === null ? 'unknown' : `${(disk / 1e6).toFixed(0)} MB/s`}, products ${gigaflops.toFixed(1)} GFLOP/s${format === 'markdown' ? '  ' : ''}`,
     );
-  const columns = ['', 'Wall s', 'CPU s', 'Peak GB', 'Read GB', 'of it disk', 'GFLOP', "Disk's share", "Cores' share", 'Limit'];
+  const columns = ['', 'Wall s', 'CPU s', 'Peak GB', 'Read GB', 'of it disk', 'GFLOP', "Disk's share", "Cores' share", 'Overlap', 'Limit'];
   const rows = jobs.map((job) => [
     `${job.name}, ${job.backend}`,
     seconds(job.wallSeconds),
@@ -94,13 +94,14 @@ function print({ model, shape, budget, tokens, cpu, cores, load, limits, jobs },
     gigaflop(job.flops),
     percent(job.diskShare),
     percent(job.coresShare),
+    percent(job.overlap?.share ?? null),
     job.failed ? 'FAILED' : `held (${job.limit})`,
   ]);
   console.log(`\n${tableAs(format)(columns, rows)}\n`);
   for (const { name, backend, failed } of jobs) if (failed) console.log(`${name}, ${backend} failed: ${failed}${format === 'markdown' ? '  ' : ''}`);
   for (const { name, backend, detail } of jobs) if (detail) console.log(`${name}, ${backend}: ${detail}${format === 'markdown' ? '  ' : ''}`);
   console.log(
-    "Read: asked for by the process; of it disk: not found in the system's cache. GFLOP: from the shape, what the job can't leave out. Shares: read bytes and GFLOP per second of wall time against the limits above.",
+    "Read: asked for by the process; of it disk: not found in the system's cache. GFLOP: from the shape, what the job can't leave out. Shares: read bytes and GFLOP per second of wall time against the limits above. Overlap: the shorter of reading with widening and arithmetic, as far as it went on beside the other (--trace).",
   );
 }
 
@@ -166,7 +167,8 @@ async function jobsOf(backend, { options, model, config, work, bundle, limits })
   async function job(name, args, flops, detailOf = () => '') {
     say(`${backend}: ${name} …`);
     forget(model);
-    const all = [path.join(bundle, 'cli.js'), ...args, '--workspace', work, '--memory', options.budget, '--backend', backend, '--json'];
+    const traced = ['attribute', 'unlearn'].includes(args[0]) ? ['--trace', file('trace.json')] : [];
+    const all = [path.join(bundle, 'cli.js'), ...args, ...traced, '--workspace', work, '--memory', options.budget, '--backend', backend, '--json'];
     const { out, errors, code, signal, ...took } = await runMeasured(process.execPath, all, { cwd: work, limitBytes: options.memory });
     const over = took.peakBytes > options.memory ? `${gigabytes(took.peakBytes)} GB at its peak` : null;
     const ended = signal === null ? lastLine(errors) : `ended by ${signal} at ${gigabytes(took.peakBytes)} GB (${lastLine(errors)})`;
@@ -181,6 +183,7 @@ async function jobsOf(backend, { options, model, config, work, bundle, limits })
       failed,
       diskShare: share(took.readBytes, limits.disk),
       coresShare: share(flops, limits.gigaflops * 1e9),
+      overlap: answer?.overlap ?? null,
       detail: answer ? detailOf(answer) : '',
     });
     say(failed ? `${backend}: ${name} failed: ${failed}` : `${backend}: ${name} ${seconds(took.wallSeconds)} s, ${gigabytes(took.peakBytes)} GB`);

@@ -6,7 +6,18 @@
 import type { Catalogue } from './catalogue';
 import type { RunTable } from './comparison-view';
 import type { Recipe } from './recipe';
-import type { AttributionRecord, CheckRecord, EvaluationRecord, ExpertId, RunRecord, Score, SetScore, StepRecord, WeightReading } from './records';
+import type {
+  AttributionRecord,
+  CheckRecord,
+  EvaluationRecord,
+  ExpertId,
+  RunRecord,
+  Score,
+  SetScore,
+  StepRecord,
+  WeightOverlap,
+  WeightReading,
+} from './records';
 
 /** Data for a request: a file, or text the user selected in an editor. */
 export type DataSource =
@@ -112,6 +123,8 @@ export interface AttributionResult {
   /** What this attribution read. */
   readonly weights: WeightReading;
 }
+  /** Where a trace was asked for. */
+  readonly overlap?: WeightOverlap;
 
 /** Token strip: the tokens of one sequence with gate and rank of every chosen expert per MoE layer. */
 export interface TokenGates {
@@ -156,6 +169,8 @@ export interface RunOutcome {
   readonly record: RunRecord;
   readonly evaluation: EvaluationRecord | null;
 }
+  /** Where a trace was asked for. */
+  readonly overlap?: WeightOverlap;
 
 export interface AnswerComparison {
   readonly rows: readonly {
@@ -347,13 +362,21 @@ export interface EngineRequests {
     { readonly text: string },
   ];
   attribute: [
-    { readonly model: string; readonly prompts: readonly DataSource[]; readonly against?: readonly DataSource[]; readonly seed?: number } & Reading & Variant,
+    {
+      readonly model: string;
+      readonly prompts: readonly DataSource[];
+      readonly against?: readonly DataSource[];
+      readonly seed?: number;
+      /** File for a trace of reading and arithmetic. */
+      readonly trace?: string;
+    } & Reading &
+      Variant,
     AttributionResult,
   ];
   tokenGates: [{ readonly model: string; readonly source: DataSource; readonly id: string } & Reading & Variant, TokenGates];
   resolveRecipe: [{ readonly recipe: unknown; readonly folder: string }, Recipe];
   planRun: [{ readonly recipe: unknown; readonly folder: string }, RunPlan];
-  startRun: [{ readonly recipe: unknown; readonly folder: string; readonly workspace: string; readonly resume?: string }, RunOutcome];
+  startRun: [{ readonly recipe: unknown; readonly folder: string; readonly workspace: string; readonly resume?: string; readonly trace?: string }, RunOutcome];
   /** `keep` ends the run after the step in progress and keeps the best check; `discard` drops the result; `pause`/`continue`. */
   steerRun: [{ readonly action: 'pause' | 'continue' | 'keep' | 'discard' }, null];
   runs: [

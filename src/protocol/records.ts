@@ -78,6 +78,19 @@ export interface WeightReading {
 
 export interface RunRecord {
   readonly id: string;
+/** What a trace says of a piece of work, in seconds in which at least one was going on. */
+export interface WeightOverlap {
+  readonly reading: number;
+  readonly widening: number;
+  /** A part's weights were there and its arithmetic ran. */
+  readonly computing: number;
+  readonly waiting: number;
+  /** Reading or widening while the other computed. */
+  readonly together: number;
+  /** `together` as a share of the shorter one: reading with widening, or arithmetic. Null where there was none. */
+  readonly share: number | null;
+}
+
   readonly number: number;
   readonly status: RunStatus;
   /** One sentence on why it ended as it did: stop rule, NaN, fault. */

@@ -11,6 +11,7 @@ import { elementCount } from '../protocol/tensors';
 import { widenOn } from '../tensor/wasm-widen';
 import type { ReadReply, ReadRequest } from './reading-thread';
 import { openRoom } from './room';
+import { isTracing, span, traceClock } from './trace';
 
 /** What became of a read: values in the shared memory, valid until `release`. `finite`: whether all of them are. */
 export interface ReadSlot {
@@ -60,10 +61,18 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
   let broken: Error | null = null;
   let waiting = 0;
   const times = { reading: 0, widening: 0, waiting: 0 };
+  /** Of reads under way while a trace is open. */
+  const names = new Map<number, string>();
 
   thread.on('message', (reply: ReadReply) => {
     times.reading += (reply.read[1] - reply.read[0]) / 1000;
     times.widening += (reply.widened[1] - reply.widened[0]) / 1000;
+    if (isTracing()) {
+      const name = names.get(reply.id) ?? '';
+      span('reading', name, ...reply.read);
+      span('widening', name, ...reply.widened);
+      names.delete(reply.id);
+    }
     replies.get(reply.id)?.resolve(reply);
     replies.delete(reply.id);
   });
@@ -79,6 +88,7 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
     const slot = room.take(count * 4);
     if (slot === null) return null;
     const id = next++;
+    if (isTracing()) names.set(id, key);
     const done = new Promise<ReadReply>((resolve, reject) => {
       replies.set(id, { resolve, reject });
     });
@@ -157,7 +167,10 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
         } finally {
           if (--waiting === 0) thread.unref();
         }
-        times.waiting += (performance.now() - asked) / 1000;
+        const waited = performance.now() - asked;
+        times.waiting += waited / 1000;
+        const now = traceClock();
+        span('waiting', key, now - waited, now);
       }
       return {
         values: new Float32Array(memory.buffer, reading.slot, elementCount(at.shape)),

@@ -8,6 +8,17 @@ import { firstNotFinite, widen } from '../tensor/dtype';
 import { discard, type HeldTensor, hold, holdInPlace } from '../tensor/host';
 import { openReadAhead, type ReadAhead } from './read-ahead';
 
+import { isTracing, span, traceClock } from './trace';
+
+/** What is done to the values of some tensors after everything else, whenever they are leased: no rounded copy of a model is ever made. */
+export interface WeightRounding {
+  /** Tells what is kept of it from what is kept unrounded. */
+  readonly id: string;
+  /** Whether the tensors of a unit are rounded. */
+  has(unit: string): boolean;
+  /** In place; `shape` is the slice's own. */
+  round(values: Float32Array, shape: readonly number[]): void;
+}
 /** f32 values of whole units that stand in for the checkpoint's: a patch, or the weights in training. */
 export type Overlay = ReadonlyMap<string, HostTensor>;
 
@@ -69,6 +80,20 @@ const rowOffset = (ref: TensorRef): number => (ref.rows ? ref.rows[0] * elementC
 
 /**
  * A store over a checkpoint. Small checkpoints stay widened in the backend as a whole. Of larger ones what comes up again stays, the least
+/** What is kept of a tensor under these conditions. */
+function keptKey(ref: TensorRef, overlay: Overlay): string {
+  const rounding = roundingOf(ref, overlay);
+  return rounding ? `${rounding.id} ${keyOf(ref)}` : keyOf(ref);
+}
+
+/** What tensors of a part have in common in their names. */
+function partName(parts: Readonly<Record<string, TensorRef>>): string {
+  const [first = '', ...others] = Object.values(parts).map(keyOf);
+  let end = first.length;
+  for (const other of others) while (!other.startsWith(first.slice(0, end))) end--;
+  return first.slice(0, end).replace(/[.:]$/, '');
+}
+
  * recently used going first, and a pass that sees each weight once keeps none. The disk's own cache holds the stored bytes better than this process could.
  */
 export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): WeightStore {
@@ -95,6 +120,11 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       refuse(
         'not-finite',
         `Tensor ${unitName(ref)} of ${checkpoint.folder} holds a NaN or infinity (element ${bad} of ${ref.rows ? `rows ${ref.rows[0]} to ${ref.rows[1]}` : 'it'}).`,
+    if (isTracing()) {
+      // Nothing else goes on meanwhile.
+      span('reading', keyOf(ref), began, traceClock());
+      span('waiting', keyOf(ref), began, traceClock());
+    }
         'The checkpoint is damaged; get an unchanged copy.',
       );
     }
@@ -215,6 +245,8 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       ahead?.close();
     },
   };
+      const began = isTracing() ? traceClock() : 0;
 }
 
 const elementsOf = (checkpoint: Checkpoint): number => [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+          if (began > 0) span('computing', partName(parts), began, traceClock());

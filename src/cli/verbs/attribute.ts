@@ -6,12 +6,14 @@ import { expertName, fraction, percent } from '../../protocol/numbers';
 import type { AttributionRecord, ExpertId } from '../../protocol/records';
 import { collected, numberAbove, readingOf, readingOptions, variantOf, variantOptions } from '../options';
 import { fileSources } from '../sources';
+import { overlapText, traceOf, traceOption } from '../trace-flag';
 import { verb } from '../verb';
 
 interface Own {
   readonly prompts: readonly string[];
   readonly against?: readonly string[];
   readonly esft?: string;
+  readonly trace?: string;
   readonly esftP?: number;
   readonly esftScore?: 'affinity' | 'share';
 }
@@ -63,17 +65,19 @@ export const attribute = verb<[model: string], Own>({
       numberAbove(0)(text),
     ),
     new Option('--esft-score <score>', 'score of the expert set (default: affinity)').choices(['affinity', 'share']),
+    traceOption(),
     ...readingOptions(),
     ...variantOptions(),
   ],
   example: 'uoe attribute demo/checkpoint --prompts demo/data/forget.jsonl --against demo/data/retain.jsonl --document-start yes',
   async run({ request, workspace, note }, [model], options) {
     const { prompts, against, esft, esftScore = 'affinity', esftP = usualShare[esftScore], seed } = options;
-    const { record, seconds, weights } = await request('attribute', {
+    const { record, seconds, weights, overlap } = await request('attribute', {
       model,
       prompts: fileSources(prompts),
       against: against && fileSources(against),
       seed,
+      ...traceOf(options),
       ...readingOf(options),
       ...variantOf(options, workspace),
     });
@@ -81,6 +85,10 @@ export const attribute = verb<[model: string], Own>({
       unwrap(await writeJson(esft, await request('expertSet', { record, score: esftScore, p: esftP })));
       note(`Wrote ${esft}.`);
     }
-    return { json: { ...record, seconds, weights }, text: textOf(record), done: esft !== undefined };
+    return {
+      json: { ...record, seconds, weights, ...(overlap ? { overlap } : {}) },
+      text: `${textOf(record)}${overlap ? `\n${overlapText(overlap)}` : ''}`,
+      done: esft !== undefined || overlap !== undefined,
+    };
   },
 });

@@ -8,10 +8,12 @@ import type { RunSummary } from '../../protocol/records';
 import type { CommonOptions } from '../options';
 import { pairs } from '../pairs';
 import { type RecipeFlags, recipeOf, recipeOptions } from '../recipe-flags';
+import { overlapText, traceOf, traceOption } from '../trace-flag';
 import { type Shell, type Shown, verb } from '../verb';
 
 interface Own extends RecipeFlags {
   readonly resume?: string;
+  readonly trace?: string;
 }
 
 /** As the caller would write it: relative below the current folder, else absolute. */
@@ -38,7 +40,7 @@ const summaryRows = (summary: RunSummary): [string, string][] => [
 /** Below the current folder only where that is the workspace (`.uoe/runs/<id>`); else absolute, so that it can be joined to either. */
 const jsonFolder = (folder: string): string => (path.resolve(folder).startsWith(path.join(process.cwd(), '.uoe')) ? shownPath(folder) : path.resolve(folder));
 
-export function shownRun({ folder, record }: RunOutcome): Shown {
+export function shownRun({ folder, record, overlap }: RunOutcome): Shown {
   const { experts } = record.target;
   const json = {
     run: record.id,
@@ -50,6 +52,7 @@ export function shownRun({ folder, record }: RunOutcome): Shown {
     target: experts.length === 1 ? { layer: experts[0].layer, expert: experts[0].expert } : { experts },
     train: record.target.train,
     summary: record.summary ?? null,
+    ...(overlap ? { overlap } : {}),
   };
   const text = pairs([
     ['Run', `${record.number} (${record.id}), ${record.status}${record.reason === undefined ? '' : `: ${record.reason}`}`],
@@ -57,12 +60,13 @@ export function shownRun({ folder, record }: RunOutcome): Shown {
     ['Steps', `${record.steps} of ${record.plannedSteps}, kept: ${record.keptStep}, ${duration(runSeconds(record))}`],
     ...(record.summary ? summaryRows(record.summary) : []),
     ['Folder', shownPath(folder)],
+    ...(overlap ? [['Trace', overlapText(overlap)] as [string, string]] : []),
   ]);
   return { json, text, done: true, ...(record.status === 'failed' ? { failure: record.reason ?? 'The run failed.' } : {}) };
 }
 
 /** Starts or resumes a run; a cancel tells how to go on. */
-export async function runToEnd(shell: Shell, recipe: unknown, resume?: string): Promise<RunOutcome> {
+export async function runToEnd(shell: Shell, recipe: unknown, resume?: string, trace?: string): Promise<RunOutcome> {
   let id = '';
   shell.listen('runStarted', ({ record, folder }) => {
     id = record.id;
@@ -72,7 +76,13 @@ export async function runToEnd(shell: Shell, recipe: unknown, resume?: string): 
     shell.note(`Step ${record.step}: forget ${fraction(record.forget)}${record.utility === null ? '' : `, utility ${fraction(record.utility)}`}`);
   });
   try {
-    return await shell.request('startRun', { recipe, folder: process.cwd(), workspace: shell.workspace, ...(resume === undefined ? {} : { resume }) });
+    return await shell.request('startRun', {
+      recipe,
+      folder: process.cwd(),
+      workspace: shell.workspace,
+      ...(resume === undefined ? {} : { resume }),
+      ...traceOf({ trace }),
+    });
   } catch (error) {
     if (!(error instanceof FaultError) || error.fault.code !== 'cancelled' || id === '') throw error;
     throw new FaultError(fail('cancelled', `Cancelled run ${id}.`, `Go on with: uoe unlearn --resume ${id}`).fault);
@@ -83,13 +93,13 @@ export const unlearn = verb<[recipe: string | undefined], Own & CommonOptions>({
   name: 'unlearn',
   summary: 'Run a recipe: attribution, training of the target expert, before and after',
   arguments: [['[recipe]', 'recipe file (*.uoe.json); flags are written over it']],
-  options: [...recipeOptions(), new Option('--resume <run>', 'go on with a run that was cancelled or killed')],
+  options: [...recipeOptions(), new Option('--resume <run>', 'go on with a run that was cancelled or killed'), traceOption()],
   example: 'uoe unlearn demo/recipe.uoe.json\n  uoe unlearn --model demo/checkpoint --forget forget.jsonl --retain retain.jsonl --preset demo-npo',
   async run(shell, [file], options) {
     if (options.resume !== undefined) {
       if (file !== undefined) refuse('usage', 'Both a recipe and --resume are given.', 'A run is resumed with its own recipe: leave the recipe out.');
-      return shownRun(await runToEnd(shell, null, options.resume));
+      return shownRun(await runToEnd(shell, null, options.resume, options.trace));
     }
-    return shownRun(await runToEnd(shell, await recipeOf(file, options)));
+    return shownRun(await runToEnd(shell, await recipeOf(file, options), undefined, options.trace));
   },
 });

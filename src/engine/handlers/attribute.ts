@@ -13,6 +13,7 @@ import type { OpenedModel } from '../opened-models';
 import { type ReadSet, readSet } from '../reading';
 import { part, routingOf } from '../routing';
 import { backendReady } from '../session-backend';
+import { traced } from '../traced';
 import { conditionsFor } from '../variant';
 
 const shownCharacters = 200;
@@ -92,8 +93,8 @@ export const attribute: Handler<'attribute'> = async (session, params, call) => 
   const other = against && against.length > 0 ? targeted(await readSet(opened, against, 'train', params, call.signal), 'second set') : null;
   const key = keyOf([own, other], conditions, seed);
   const known = opened.attributions.get(key);
-  if (known) return known;
-  const result = await attributed(session, opened, own, other, conditions, seed, key, params.workspace, call);
+  if (known && params.trace === undefined) return known;
+  const result = await traced(params.trace, () => attributed(session, opened, own, other, conditions, seed, key, params.workspace, call));
   opened.attributions.set(key, result);
   return result;
 };

@@ -5,14 +5,17 @@ import { unwrap } from '../../protocol/fault';
 import type { Handler } from '../call';
 import { runHooks } from '../run-hooks';
 import { withSessionSettings } from '../session-recipe';
+import { traced } from '../traced';
 
 /** A new run of the recipe, or the rest of an old one. */
-export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume }, call) => {
+export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume, trace }, call) => {
   const { hooks, end } = runHooks(session, call);
   try {
-    return resume === undefined
-      ? await start(withSessionSettings(session, recipe), folder, workspace, hooks)
-      : await resumeRun(unwrap(await resolveRun(diskReader, workspace, resume, process.cwd())), hooks);
+    return await traced(trace, async () =>
+      resume === undefined
+        ? start(withSessionSettings(session, recipe), folder, workspace, hooks)
+        : resumeRun(unwrap(await resolveRun(diskReader, workspace, resume, process.cwd())), hooks),
+    );
   } finally {
     end();
   }
