@@ -7,18 +7,8 @@ import { elementCount, type HostTensor, type TensorRef, unitName } from '../prot
 import { firstNotFinite, widen } from '../tensor/dtype';
 import { discard, type HeldTensor, hold, holdInPlace } from '../tensor/host';
 import { openReadAhead, type ReadAhead } from './read-ahead';
-
 import { isTracing, span, traceClock } from './trace';
 
-/** What is done to the values of some tensors after everything else, whenever they are leased: no rounded copy of a model is ever made. */
-export interface WeightRounding {
-  /** Tells what is kept of it from what is kept unrounded. */
-  readonly id: string;
-  /** Whether the tensors of a unit are rounded. */
-  has(unit: string): boolean;
-  /** In place; `shape` is the slice's own. */
-  round(values: Float32Array, shape: readonly number[]): void;
-}
 /** f32 values of whole units that stand in for the checkpoint's: a patch, or the weights in training. */
 export type Overlay = ReadonlyMap<string, HostTensor>;
 
@@ -75,17 +65,6 @@ interface Widened {
 
 const keyOf = (ref: TensorRef): string => (ref.rows ? `${unitName(ref)}:${ref.rows[0]}-${ref.rows[1]}` : unitName(ref));
 
-/** Elements before a row range within its unit. */
-const rowOffset = (ref: TensorRef): number => (ref.rows ? ref.rows[0] * elementCount(ref.shape.slice(1)) : 0);
-
-/**
- * A store over a checkpoint. Small checkpoints stay widened in the backend as a whole. Of larger ones what comes up again stays, the least
-/** What is kept of a tensor under these conditions. */
-function keptKey(ref: TensorRef, overlay: Overlay): string {
-  const rounding = roundingOf(ref, overlay);
-  return rounding ? `${rounding.id} ${keyOf(ref)}` : keyOf(ref);
-}
-
 /** What tensors of a part have in common in their names. */
 function partName(parts: Readonly<Record<string, TensorRef>>): string {
   const [first = '', ...others] = Object.values(parts).map(keyOf);
@@ -94,6 +73,11 @@ function partName(parts: Readonly<Record<string, TensorRef>>): string {
   return first.slice(0, end).replace(/[.:]$/, '');
 }
 
+/** Elements before a row range within its unit. */
+const rowOffset = (ref: TensorRef): number => (ref.rows ? ref.rows[0] * elementCount(ref.shape.slice(1)) : 0);
+
+/**
+ * A store over a checkpoint. Small checkpoints stay widened in the backend as a whole. Of larger ones what comes up again stays, the least
  * recently used going first, and a pass that sees each weight once keeps none. The disk's own cache holds the stored bytes better than this process could.
  */
 export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): WeightStore {
@@ -113,18 +97,19 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
   };
 
   async function rawOf(ref: TensorRef): Promise<RawTensor> {
+    const began = traceClock();
     const tensor = unwrap(await checkpoint.read(ref));
+    if (isTracing()) {
+      // Nothing else goes on meanwhile.
+      span('reading', keyOf(ref), began, traceClock());
+      span('waiting', keyOf(ref), began, traceClock());
+    }
     bytesRead += tensor.bytes.byteLength;
     const bad = firstNotFinite(tensor.bytes, tensor.dtype);
     if (bad >= 0) {
       refuse(
         'not-finite',
         `Tensor ${unitName(ref)} of ${checkpoint.folder} holds a NaN or infinity (element ${bad} of ${ref.rows ? `rows ${ref.rows[0]} to ${ref.rows[1]}` : 'it'}).`,
-    if (isTracing()) {
-      // Nothing else goes on meanwhile.
-      span('reading', keyOf(ref), began, traceClock());
-      span('waiting', keyOf(ref), began, traceClock());
-    }
         'The checkpoint is damaged; get an unchanged copy.',
       );
     }
@@ -214,9 +199,11 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
         for (const [, one] of held) one.release();
         throw error;
       }
+      const began = isTracing() ? traceClock() : 0;
       return {
         w: Object.fromEntries(held.map(([name, { tensor }]) => [name, tensor])) as Lease<typeof parts>['w'],
         release: () => {
+          if (began > 0) span('computing', partName(parts), began, traceClock());
           for (const [, one] of held) one.release();
         },
       };
@@ -245,8 +232,6 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       ahead?.close();
     },
   };
-      const began = isTracing() ? traceClock() : 0;
 }
 
 const elementsOf = (checkpoint: Checkpoint): number => [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-          if (began > 0) span('computing', partName(parts), began, traceClock());
