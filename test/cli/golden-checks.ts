@@ -114,7 +114,7 @@ export function checkGradients({ golden }: GoldenFiles, point: PointName, { part
   for (const [part, loss] of Object.entries(parts)) {
     const expected = golden.scalars.points?.[point]?.loss[loss] as number;
     expect(losses[part as 'forget'], `${loss} at ${point}`).to.be.closeTo(expected, Math.max(Math.abs(expected) * 1e-4, loss === 'kl_retain' ? 1e-5 : 0));
-    for (const name of trainedNames) {
+    for (const name of trainedNames(golden)) {
       const array = golden.arrays.get(`grad.${point}.${loss}.${name}`);
       if (!array) continue;
       const { unit, rows } = placeOf(golden.scalars.trainable?.[name].disk as string);

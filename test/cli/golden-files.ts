@@ -34,12 +34,12 @@ export function placeOf(disk: string): { readonly unit: string; readonly rows: r
   return match ? { unit: `${match[1]}[${match[2]}]`, rows: match[3] === undefined ? null : [Number(match[3]), Number(match[4])] } : { unit: disk, rows: null };
 }
 
-export const trainedNames: readonly TrainedName[] = ['gate', 'up', 'down', 'router'];
+export const trainedNames = ({ scalars }: Golden): readonly TrainedName[] => Object.keys(scalars.trainable ?? {});
 
 /** The golden set's trained tensors at a point as a patch file without a base, halves of one unit joined. */
 export function patchFile({ golden, at }: GoldenFiles, point: PointName): string {
   const units = new Map<string, { shape: number[]; values: number[] }>();
-  for (const name of trainedNames) {
+  for (const name of trainedNames(golden)) {
     const disk = golden.scalars.trainable?.[name].disk;
     const array = golden.arrays.get(`weights.${point}.${name}`);
     if (!array || disk === undefined) throw new Error(`${golden.name} has no weights at ${point}`);

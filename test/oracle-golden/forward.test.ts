@@ -1,4 +1,4 @@
-/** The oracle's forward pass equals the reference: six families and their variants. */
+/** The oracle's forward pass equals the reference: the families and their variants. */
 import { expect } from 'chai';
 import { type Checkpoint, loadCheckpoint } from '../oracle/checkpoint';
 import { type Golden, goldenFolders, loadGolden, type SetName } from '../oracle/golden';

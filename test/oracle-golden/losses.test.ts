@@ -90,7 +90,7 @@ for (const { name, folder, complete } of goldenFolders()) {
         const random = randomOf(`${name} ${point}`);
         for (const [tensor, { disk, shape }] of Object.entries(golden.scalars.trainable!)) {
           if (!golden.arrays.has(`grad.${point}.ga.${tensor}`) && !golden.arrays.has(`grad.${point}.kl_retain.${tensor}`)) continue;
-          const coordinates = Array.from({ length: 3 }, () => random.integer(0, shape[0] * shape[1] - 1));
+          const coordinates = Array.from({ length: 3 }, () => random.integer(0, shape[0] * (shape[1] ?? 1) - 1));
           const actual = centralDifferences(model, disk, coordinates, (moved) => lossesOf(batchOf(moved, choices)));
           for (const loss of Object.keys(actual)) {
             const expected = golden.arrays.get(`grad.${point}.${loss}.${tensor}`);

@@ -43,10 +43,15 @@ function locate(weights: ReadonlyMap<string, OracleTensor>, unit: UnitName): { n
   const tensor = weights.get(name);
   if (!tensor) throw new Error(`The checkpoint has no tensor ${name}.`);
   if (!match) return { name, start: 0, length: tensor.values.length, shape: [...tensor.shape] };
-  const [, rows, columns] = tensor.shape;
+  const [, rows, columns = 1] = tensor.shape;
   const from = Number(match[3] ?? 0);
   const to = Number(match[4] ?? rows);
-  return { name, start: (Number(match[2]) * rows + from) * columns, length: (to - from) * columns, shape: [to - from, columns] };
+  return {
+    name,
+    start: (Number(match[2]) * rows + from) * columns,
+    length: (to - from) * columns,
+    shape: tensor.shape.length === 2 ? [rows] : [to - from, columns],
+  };
 }
 
 /** A copy of one unit. */
@@ -70,12 +75,16 @@ export function withUnits(checkpoint: Checkpoint, units: Units): Checkpoint {
 }
 
 /** Tensors of one module by their last name: `part('q_proj.weight')`. */
-export type Parts = (name: string) => OracleTensor;
+export interface Parts {
+  (name: string): OracleTensor;
+  has(name: string): boolean;
+}
 
-export const partsOf =
-  (checkpoint: Checkpoint, prefix: string): Parts =>
-  (name) => {
+export function partsOf(checkpoint: Checkpoint, prefix: string): Parts {
+  const part = (name: string): OracleTensor => {
     const tensor = checkpoint.weights.get(prefix + name);
     if (!tensor) throw new Error(`The checkpoint has no tensor ${prefix}${name}.`);
     return tensor;
   };
+  return Object.assign(part, { has: (name: string) => checkpoint.weights.has(prefix + name) });
+}

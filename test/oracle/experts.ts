@@ -36,10 +36,10 @@ const rowsOf = (tensor: OracleTensor, e: number, from: number, to: number): Orac
   return { shape: [to - from, columns], values: tensor.values.slice((e * rows + from) * columns, (e * rows + to) * columns) };
 };
 
-/** Where a layer's mixture lies: Mixtral's published name, else `mlp.` */
+/** Where a layer's mixture lies: Mixtral's and PhiMoE's published name, else `mlp.` */
 export function mixturePrefix(checkpoint: Checkpoint, layer: number): string {
   const published = `model.layers.${layer}.block_sparse_moe.`;
-  return checkpoint.weights.has(`${published}gate.weight`) ? published : `model.layers.${layer}.mlp.`;
+  return ['gate', 'router'].some((name) => checkpoint.weights.has(`${published}${name}.weight`)) ? published : `model.layers.${layer}.mlp.`;
 }
 
 /** The three matrices of expert e, from tensors per expert (Mixtral's w1, w3, w2 too) or from the aggregated pair [E, 2m, d], [E, d, m]. */
@@ -55,6 +55,30 @@ export function expertMatrices(checkpoint: Checkpoint, layer: number, e: number)
   return namedMlp(part, `${e}.`, false);
 }
 
+/** gpt_oss: x W + b with W as [in, out]; gate in even places, up in odd ones, both clamped; down((up + 1) gate sigmoid(alpha gate)). */
+function clampedExpert(checkpoint: Checkpoint, layer: number, e: number, x: Matrix): Matrix {
+  const { swiglu_alpha: alpha, swiglu_limit: limit } = checkpoint.config;
+  const part = partsOf(checkpoint, `model.layers.${layer}.mlp.experts.`);
+  const product = (rows: Matrix, name: string): Matrix => {
+    const [, inputs, outputs] = part(name).shape;
+    const weight = rowsOf(part(name), e, 0, inputs).values;
+    const bias = part(`${name}_bias`).values.slice(e * outputs, (e + 1) * outputs);
+    return rows.map((row) => bias.map((start, o) => row.reduce((sum, value, i) => sum + value * weight[i * outputs + o], start)));
+  };
+  const hidden = product(x, 'gate_up_proj').map((both) =>
+    Float64Array.from({ length: both.length / 2 }, (_, i) => {
+      const gate = Math.min(both[2 * i], limit);
+      const up = Math.min(Math.max(both[2 * i + 1], -limit), limit);
+      return (up + 1) * gate * sigmoid(alpha * gate);
+    }),
+  );
+  return product(hidden, 'down_proj');
+}
+
+/** Expert e on rows of x. */
+const runExpert = (checkpoint: Checkpoint, layer: number, e: number, x: Matrix): Matrix =>
+  checkpoint.config.model_type === 'gpt_oss' ? clampedExpert(checkpoint, layer, e, x) : mlp(expertMatrices(checkpoint, layer, e), x);
+
 /** A dense layer's feed-forward. */
 export const denseFeedForward = (checkpoint: Checkpoint, layer: number, u: Matrix): Matrix =>
   mlp(namedMlp(partsOf(checkpoint, `model.layers.${layer}.mlp.`), '', checkpoint.config.model_type === 'deepseek_v2' && checkpoint.config.mlp_bias), u);
@@ -68,7 +92,7 @@ function alwaysOn(checkpoint: Checkpoint, layer: number, u: Matrix): Matrix | nu
     return mlp(namedMlp(part, 'shared_expert.', false), u).map((row, t) => row.map((value) => value * openness[t]));
   }
   if (config.model_type === 'deepseek_v2') return mlp(namedMlp(part, 'shared_experts.', config.mlp_bias), u);
-  if (config.model_type === 'deepseek_v3') return mlp(namedMlp(part, 'shared_experts.', false), u);
+  if (config.model_type === 'deepseek_v3' || config.model_type === 'glm4_moe') return mlp(namedMlp(part, 'shared_experts.', false), u);
   return null;
 }
 
@@ -84,8 +108,10 @@ export function mixture(
   const out = alwaysOn(checkpoint, layer, u) ?? zeros(u.length, checkpoint.config.hidden_size);
   for (const e of new Set(routing.topk_index.flat())) {
     const tokens = [...u.keys()].filter((t) => routing.topk_index[t].includes(e));
-    const outputs = mlp(
-      expertMatrices(checkpoint, layer, e),
+    const outputs = runExpert(
+      checkpoint,
+      layer,
+      e,
       tokens.map((t) => u[t]),
     );
     tokens.forEach((t, row) => {

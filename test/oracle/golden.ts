@@ -7,7 +7,8 @@ import { type OracleTensor, readSafetensors } from './safetensors';
 
 export type SetName = 'forget' | 'retain';
 export type PointName = 'init' | 'pert' | 'step3';
-export type TrainedName = 'gate' | 'up' | 'down' | 'router';
+/** gate, up, down, router; gpt_oss: gate_up, down, router and the bias of each. */
+export type TrainedName = string;
 
 export interface GoldenOverlap {
   readonly mean: number;
@@ -57,7 +58,7 @@ export interface Golden {
   readonly sequences: Readonly<Record<SetName, readonly OracleSequence[]>>;
 }
 
-/** Folders of test/fixtures/golden (six families, complete) and test/fixtures/variants (other configurations). */
+/** Folders of test/fixtures/golden (the first six families, complete) and test/fixtures/variants (other configurations). */
 export function goldenFolders(): { readonly name: string; readonly folder: string; readonly complete: boolean }[] {
   return ['golden', 'variants'].flatMap((set) => {
     const root = path.join('test', 'fixtures', set);

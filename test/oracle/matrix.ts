@@ -35,6 +35,17 @@ export function rmsNorm(row: Float64Array, weight: OracleTensor, eps: number): F
   return row.map((value, i) => value * scale * weight.values[i]);
 }
 
+/** (x - mean(x)) / sqrt(var(x) + eps) * weight + bias. */
+export function layerNorm(row: Float64Array, weight: OracleTensor, bias: OracleTensor, eps: number): Float64Array {
+  const mean = row.reduce((a, b) => a + b, 0) / row.length;
+  const normed = rmsNorm(
+    row.map((value) => value - mean),
+    weight,
+    eps,
+  );
+  return normed.map((value, i) => value + bias.values[i]);
+}
+
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const silu = (x: number): number => x * sigmoid(x);

@@ -2,7 +2,7 @@
 import { groupedQueryAttention } from './attention';
 import { type Checkpoint, partsOf } from './checkpoint';
 import { denseFeedForward, mixture } from './experts';
-import { add, linear, logSoftmax, type Matrix, rmsNorm } from './matrix';
+import { add, layerNorm, linear, logSoftmax, type Matrix, rmsNorm } from './matrix';
 import { latentAttention } from './mla';
 import type { Forbidden, Routing } from './router';
 
@@ -42,7 +42,11 @@ export const selectionGap = (passes: readonly Pass[]): number => Math.min(...pas
 export function forward(checkpoint: Checkpoint, ids: ArrayLike<number>, options: ForwardOptions = {}): Pass {
   const { config } = checkpoint;
   const model = partsOf(checkpoint, 'model.');
-  const normed = (x: Matrix, name: string): Matrix => x.map((row) => rmsNorm(row, model(name), config.rms_norm_eps));
+  const eps = config.rms_norm_eps;
+  const normed = (x: Matrix, name: string): Matrix =>
+    x.map((row) =>
+      config.model_type === 'phimoe' ? layerNorm(row, model(`${name}.weight`), model(`${name}.bias`), eps) : rmsNorm(row, model(`${name}.weight`), eps),
+    );
   const embedding = model('embed_tokens.weight');
 
   let x: Matrix = Array.from(ids, (id) => embedding.values.slice(id * config.hidden_size, (id + 1) * config.hidden_size));
@@ -50,13 +54,13 @@ export function forward(checkpoint: Checkpoint, ids: ArrayLike<number>, options:
   const layers = new Map<number, LayerRecord>();
   for (let l = 0; l < config.num_hidden_layers; l++) {
     const attentionParts = partsOf(checkpoint, `model.layers.${l}.self_attn.`);
-    const attentionInput = normed(x, `layers.${l}.input_layernorm.weight`);
+    const attentionInput = normed(x, `layers.${l}.input_layernorm`);
     const attended =
       config.model_type === 'deepseek_v2' || config.model_type === 'deepseek_v3'
         ? latentAttention(config, attentionParts, attentionInput)
         : groupedQueryAttention(config, attentionParts, attentionInput, config.windows[l]);
     x = add(x, attended);
-    const u = normed(x, `layers.${l}.post_attention_layernorm.weight`);
+    const u = normed(x, `layers.${l}.post_attention_layernorm`);
     if (config.moe[l]) {
       const forbidden = options.forbidden?.find(({ layer }) => layer === l);
       const { routing, moe_out } = mixture(checkpoint, l, u, forbidden, options.choices?.get(l));
@@ -67,8 +71,9 @@ export function forward(checkpoint: Checkpoint, ids: ArrayLike<number>, options:
     }
     hidden.push(x);
   }
-  const head = config.tie_word_embeddings ? embedding : partsOf(checkpoint, '')('lm_head.weight');
-  const logits = linear(normed(x, 'norm.weight'), head);
+  const ends = partsOf(checkpoint, '');
+  const head = config.tie_word_embeddings ? embedding : ends('lm_head.weight');
+  const logits = linear(normed(x, 'norm'), head, config.lm_head_bias ? ends('lm_head.bias') : undefined);
   const nll = Float64Array.from(ids, (id, t) => (t === 0 ? 0 : -logSoftmax(logits[t - 1])[id]));
   return { ids, logits, nll, hidden, layers };
 }

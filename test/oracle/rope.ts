@@ -11,11 +11,13 @@ export interface Rope {
 /** YaRN's m: 0.1 a ln(factor) + 1 beyond factor 1. */
 export const yarnMscale = (factor: number, a = 1): number => (factor <= 1 ? 1 : 0.1 * a * Math.log(factor) + 1);
 
-export function ropeOf(parameters: RopeParameters, dim: number): Rope {
+/** `length`: tokens of the sequence, which longrope goes by. */
+export function ropeOf(parameters: RopeParameters, dim: number, length = 0): Rope {
   const base = Float64Array.from({ length: dim / 2 }, (_, i) => parameters.rope_theta ** ((-2 * i) / dim));
   if (parameters.rope_type === 'linear') return { frequencies: base.map((f) => f / parameters.factor), scale: 1 };
   if (parameters.rope_type === 'llama3') return { frequencies: base.map((f) => llama3Frequency(f, parameters)), scale: 1 };
   if (parameters.rope_type === 'yarn') return yarn(base, parameters, dim);
+  if (parameters.rope_type === 'longrope') return longRope(base, parameters, length);
   return { frequencies: base, scale: 1 };
 }
 
@@ -44,11 +46,21 @@ function yarn(base: Float64Array, p: RopeParameters, dim: number): Rope {
   return { frequencies, scale: p.attention_factor ?? ofFactors };
 }
 
-/** Rotates one head's vector; pairs are (i, i + dim/2), or (2i, 2i + 1) when interleaved. */
+/** LongRoPE (arXiv 2402.13753): one divisor a pair, for short and for long sequences. PhiMoE in transformers: the short ones always, and two magnitudes. */
+function longRope(base: Float64Array, p: RopeParameters, length: number): Rope {
+  const long = length > p.original_max_position_embeddings;
+  const phimoe = p.short_mscale !== undefined;
+  const divisors = (long && !phimoe ? p.long_factor : p.short_factor) as readonly number[];
+  const ofFactor = p.factor <= 1 ? 1 : Math.sqrt(1 + Math.log(p.factor) / Math.log(p.original_max_position_embeddings));
+  const magnitude = phimoe ? (long ? p.long_mscale : p.short_mscale) : (p.attention_factor ?? ofFactor);
+  return { frequencies: base.map((frequency, i) => frequency / divisors[i]), scale: magnitude as number };
+}
+
+/** Rotates the first places of one head's vector, two a frequency, and leaves the others; pairs are (i, i + half of them), or (2i, 2i + 1) when interleaved. */
 export function rotate(x: Float64Array, position: number, rope: Rope, interleaved: boolean): Float64Array {
-  const y = new Float64Array(x.length);
+  const y = x.slice();
   rope.frequencies.forEach((frequency, i) => {
-    const [a, b] = interleaved ? [2 * i, 2 * i + 1] : [i, i + x.length / 2];
+    const [a, b] = interleaved ? [2 * i, 2 * i + 1] : [i, i + rope.frequencies.length];
     const cos = Math.cos(position * frequency) * rope.scale;
     const sin = Math.sin(position * frequency) * rope.scale;
     y[a] = x[a] * cos - x[b] * sin;

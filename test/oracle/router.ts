@@ -1,4 +1,4 @@
-/** Routers of the six families: scores, choice, gating weights. */
+/** Routers of all families: scores, choice, gating weights. */
 import type { Parts } from './checkpoint';
 import type { OracleConfig } from './config';
 import { linear, type Matrix, sigmoid, softmax } from './matrix';
@@ -15,11 +15,11 @@ export interface Routing {
   readonly router_logits: Matrix;
   /** Score function of the logits over all experts, [tokens, experts]. */
   readonly probs: Matrix;
-  /** [tokens][topK], largest gating weight first. */
+  /** [tokens][topK], largest gating weight first; phimoe: largest score first. */
   readonly topk_index: number[][];
   /** What expert i's output is multiplied with; 0 where not chosen. [tokens, experts] */
   readonly gates: Matrix;
-  /** Smallest distance between a last chosen and a first rejected score, groups included. */
+  /** Smallest distance between a last chosen and a first rejected score, groups included; phimoe: of any decision. */
   readonly gap: number;
 }
 
@@ -50,15 +50,16 @@ function keepGroups(
 const largest = (members: Float64Array): number => Math.max(...members);
 const sumOfTwoLargest = (members: Float64Array): number => top(members, 2).chosen.reduce((sum, i) => sum + members[i], 0);
 
+const isSigmoid = ({ model_type: family }: OracleConfig): boolean => family === 'deepseek_v3' || family === 'glm4_moe';
+
 /** Which K experts one token takes, given its selection scores. */
 function select(config: OracleConfig, scores: Float64Array): Selection {
   const k = config.num_experts_per_tok;
-  const grouped =
-    config.model_type === 'deepseek_v3'
-      ? keepGroups(config, scores, sumOfTwoLargest, -Infinity)
-      : config.model_type === 'deepseek_v2' && config.topk_method === 'group_limited_greedy'
-        ? keepGroups(config, scores, largest, 0)
-        : { scores, gap: Infinity };
+  const grouped = isSigmoid(config)
+    ? keepGroups(config, scores, sumOfTwoLargest, -Infinity)
+    : config.model_type === 'deepseek_v2' && config.topk_method === 'group_limited_greedy'
+      ? keepGroups(config, scores, largest, 0)
+      : { scores, gap: Infinity };
   const best = top(grouped.scores, k);
   return { chosen: best.chosen, gap: Math.min(best.gap, grouped.gap) };
 }
@@ -67,17 +68,45 @@ function select(config: OracleConfig, scores: Float64Array): Selection {
 function gatesOf(config: OracleConfig, probs: Float64Array, chosen: readonly number[]): Float64Array {
   const sum = chosen.reduce((total, i) => total + probs[i], 0);
   const divisor =
-    config.model_type === 'mixtral'
+    config.model_type === 'mixtral' || config.model_type === 'gpt_oss'
       ? sum
       : config.model_type === 'deepseek_v2' || !config.norm_topk_prob
         ? 1
-        : config.model_type === 'deepseek_v3'
+        : isSigmoid(config)
           ? sum + 1e-20
           : sum;
-  const factor = config.model_type === 'deepseek_v2' || config.model_type === 'deepseek_v3' ? config.routed_scaling_factor : 1;
+  const factor = config.model_type === 'deepseek_v2' || isSigmoid(config) ? config.routed_scaling_factor : 1;
   const gates = new Float64Array(probs.length);
   for (const i of chosen) gates[i] = (probs[i] / divisor) * factor;
   return gates;
+}
+
+/**
+ * SparseMixer (arXiv 2409.12136) in evaluation: the first expert's weight is its share among the experts whose logit is within 2 jitter of its
+ * own, relative to max(|logit|, its own); the second's the same without the first.
+ */
+function mixerGates(
+  config: OracleConfig,
+  logits: Float64Array,
+  [first, second]: readonly number[],
+  allowed: (i: number) => boolean,
+): { gates: Float64Array; gap: number } {
+  const gates = new Float64Array(logits.length);
+  let gap = Infinity;
+  const share = (chosen: number, candidates: number[]): void => {
+    const best = logits[chosen];
+    const distance = (i: number): number => (best - logits[i]) / Math.max(Math.abs(logits[i]), best);
+    const near = candidates.filter((i) => i === chosen || distance(i) <= 2 * config.router_jitter_noise);
+    for (const i of candidates) if (i !== chosen && Number.isFinite(logits[i])) gap = Math.min(gap, Math.abs(distance(i) - 2 * config.router_jitter_noise));
+    gates[chosen] = 1 / near.reduce((sum, i) => sum + Math.exp(logits[i] - best), 0);
+  };
+  const all = [...logits.keys()].filter(allowed);
+  share(first, all);
+  share(
+    second,
+    all.filter((i) => i !== first),
+  );
+  return { gates, gap };
 }
 
 /**
@@ -89,9 +118,11 @@ export function route(config: OracleConfig, part: Parts, u: Matrix, forbidden?: 
     throw new Error(`The oracle does not know topk_method ${config.topk_method}.`);
   }
   const isForbidden = (i: number): boolean => forbidden?.experts.includes(i) ?? false;
-  const logits = linear(u, part('gate.weight')).map((row) => (forbidden?.by === 'logit_mask' ? row.map((x, i) => (isForbidden(i) ? -Infinity : x)) : row));
-  const correction = config.model_type === 'deepseek_v3' ? part('gate.e_score_correction_bias').values : new Float64Array(config.num_experts);
-  const probs = logits.map((row) => (config.model_type === 'deepseek_v3' ? row.map(sigmoid) : softmax(row)));
+  const [weight, bias] =
+    config.model_type === 'gpt_oss' ? [part('router.weight'), part('router.bias')] : [part(part.has('gate.weight') ? 'gate.weight' : 'router.weight')];
+  const logits = linear(u, weight, bias).map((row) => (forbidden?.by === 'logit_mask' ? row.map((x, i) => (isForbidden(i) ? -Infinity : x)) : row));
+  const correction = isSigmoid(config) ? part('gate.e_score_correction_bias').values : new Float64Array(config.num_experts);
+  const probs = logits.map((row) => (isSigmoid(config) ? row.map(sigmoid) : softmax(row)));
   const selections = probs.map((row, t) =>
     kept
       ? { chosen: [...kept[t]], gap: Infinity }
@@ -100,6 +131,17 @@ export function route(config: OracleConfig, part: Parts, u: Matrix, forbidden?: 
           row.map((score, i) => (isForbidden(i) ? -Infinity : score + correction[i])),
         ),
   );
+  if (config.model_type === 'phimoe') {
+    const mixed = logits.map((row, t) => mixerGates(config, row, selections[t].chosen, (i) => !isForbidden(i)));
+    const firstGap = (t: number): number => probs[t][selections[t].chosen[0]] - probs[t][selections[t].chosen[1]];
+    return {
+      router_logits: logits,
+      probs,
+      topk_index: selections.map(({ chosen }) => chosen),
+      gates: mixed.map(({ gates }) => gates),
+      gap: Math.min(...selections.map(({ gap }, t) => Math.min(gap, mixed[t].gap, firstGap(t)))),
+    };
+  }
   const gates = probs.map((row, t) => gatesOf(config, row, selections[t].chosen));
   return {
     router_logits: logits,

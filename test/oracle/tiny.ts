@@ -48,6 +48,13 @@ function tinyRope(family: Family, random: Random): RawRope {
   return yarn;
 }
 
+/** PhiMoE's longrope, whose original length some sequences pass, or null. */
+function tinyLongRope(headDim: number, random: Random): RawRope {
+  if (random.chance(0.3)) return null;
+  const divisors = () => Array.from({ length: headDim / 2 }, () => 1 + random.integer(0, 20) / 10);
+  return { type: 'longrope', short_factor: divisors(), long_factor: divisors(), short_mscale: 1.1, long_mscale: 1.3, original_max_position_embeddings: 6 };
+}
+
 /** Old spelling: rope_theta, rope_scaling, torch_dtype. New: rope_parameters, dtype. */
 function spelled(config: Record<string, unknown>, rope: RawRope, theta: number, dtype: string, random: Random): RawConfig {
   if (random.chance(0.5)) return { ...config, rope_theta: theta, rope_scaling: rope, torch_dtype: dtype };
@@ -146,9 +153,48 @@ export function tinyConfig(family: Family, random: Random): RawConfig {
         { n_group: 2, topk_group: 1 },
       ]),
     }),
+    phimoe: () => ({
+      architectures: ['PhimoeForCausalLM'],
+      num_local_experts: experts,
+      num_experts_per_tok: 2,
+      head_dim: headDim,
+      sliding_window: random.pick([null, 3, 5]),
+      router_jitter_noise: random.pick([0.2, 0.4]),
+      attention_bias: random.chance(0.6),
+      lm_head_bias: random.chance(0.6),
+    }),
+    glm4_moe: () => ({
+      architectures: ['Glm4MoeForCausalLM'],
+      n_routed_experts: 8,
+      n_shared_experts: random.pick([1, 2]),
+      moe_intermediate_size: random.integer(4, 8) * 2,
+      head_dim: random.pick([8, 12]),
+      ...random.pick([{ partial_rotary_factor: 1 }, { partial_rotary_factor: 0.5 }, {}]),
+      attention_bias: random.chance(0.6),
+      use_qk_norm: random.chance(0.5),
+      first_k_dense_replace: random.integer(0, layers - 1),
+      norm_topk_prob: random.chance(0.7),
+      routed_scaling_factor: random.pick([0.5, 1.5, 2.5]),
+      ...random.pick([
+        { n_group: 1, topk_group: 1 },
+        { n_group: 4, topk_group: 2 },
+        { n_group: 2, topk_group: 1 },
+      ]),
+    }),
+    gpt_oss: () => ({
+      architectures: ['GptOssForCausalLM'],
+      num_local_experts: experts,
+      head_dim: random.pick([headDim, 6]),
+      attention_bias: random.chance(0.7),
+      sliding_window: random.pick([3, 4]),
+      swiglu_limit: random.pick([1, 7]),
+      ...random.pick([{}, { layer_types: Array.from({ length: layers }, () => random.pick(['sliding_attention', 'full_attention'])) }]),
+    }),
   };
   const dtype = random.pick(['float32', 'float32', 'bfloat16', 'float16']);
-  return spelled({ ...common, ...shape[family]() }, tinyRope(family, random), random.pick([100, 10000, 1000000]), dtype, random);
+  const own = { ...common, ...shape[family]() };
+  const rope = family === 'phimoe' ? tinyLongRope(headDim, random) : tinyRope(family, random);
+  return spelled(own, rope, random.pick([100, 10000, 1000000]), dtype, random);
 }
 
 const qwenLayers = (layers: number, random: Random): Record<string, unknown> =>
@@ -187,11 +233,16 @@ export function tensorShapes(config: OracleConfig, layout: ExpertLayout): Map<st
   const { hidden_size: d, moe_intermediate_size: m, num_experts: experts } = config;
   const family = config.model_type;
   const deepseek = family === 'deepseek_v2' || family === 'deepseek_v3';
+  const sigmoid = family === 'deepseek_v3' || family === 'glm4_moe';
+  const publishedApart = family === 'mixtral' || family === 'phimoe';
   const projection = (name: string, outputs: number, inputs: number, bias = false): void => {
     shapes.set(`${name}.weight`, [outputs, inputs]);
     if (bias) shapes.set(`${name}.bias`, [outputs]);
   };
-  const norm = (name: string, width: number): void => void shapes.set(`${name}.weight`, [width]);
+  const norm = (name: string, width: number): void => {
+    shapes.set(`${name}.weight`, [width]);
+    if (family === 'phimoe') shapes.set(`${name}.bias`, [width]);
+  };
   const mlp = (name: string, width: number, bias = false): void => {
     projection(`${name}.gate_proj`, width, d, bias);
     projection(`${name}.up_proj`, width, d, bias);
@@ -204,11 +255,13 @@ export function tensorShapes(config: OracleConfig, layout: ExpertLayout): Map<st
     projection(`${at}.q_proj`, queries, d, inputBias);
     projection(`${at}.k_proj`, keys, d, inputBias);
     projection(`${at}.v_proj`, keys, d, inputBias);
-    projection(`${at}.o_proj`, d, queries, family !== 'qwen2_moe' && inputBias);
+    projection(`${at}.o_proj`, d, queries, family !== 'qwen2_moe' && family !== 'glm4_moe' && inputBias);
+    if (family === 'gpt_oss') shapes.set(`${at}.sinks`, [config.num_attention_heads]);
     if (family === 'olmoe') norm(`${at}.q_norm`, queries);
     if (family === 'olmoe') norm(`${at}.k_norm`, keys);
-    if (family === 'qwen3_moe') norm(`${at}.q_norm`, config.head_dim);
-    if (family === 'qwen3_moe') norm(`${at}.k_norm`, config.head_dim);
+    if (family !== 'qwen3_moe' && !config.use_qk_norm) return;
+    norm(`${at}.q_norm`, config.head_dim);
+    norm(`${at}.k_norm`, config.head_dim);
   };
   const latentParts = (at: string): void => {
     const queries = config.num_attention_heads * (config.qk_nope_head_dim + config.qk_rope_head_dim);
@@ -225,17 +278,25 @@ export function tensorShapes(config: OracleConfig, layout: ExpertLayout): Map<st
     projection(`${at}.o_proj`, d, config.num_attention_heads * config.v_head_dim, config.attention_bias);
   };
   const mixtureParts = (at: string): void => {
-    projection(`${at}.gate`, experts, d);
-    if (family === 'deepseek_v3') shapes.set(`${at}.gate.e_score_correction_bias`, [experts]);
+    if (family === 'gpt_oss') {
+      projection(`${at}.router`, experts, d, true);
+      shapes.set(`${at}.experts.gate_up_proj`, [experts, d, 2 * m]);
+      shapes.set(`${at}.experts.gate_up_proj_bias`, [experts, 2 * m]);
+      shapes.set(`${at}.experts.down_proj`, [experts, m, d]);
+      shapes.set(`${at}.experts.down_proj_bias`, [experts, d]);
+      return;
+    }
+    projection(`${at}.${family === 'phimoe' && layout === 'fused' ? 'router' : 'gate'}`, experts, d);
+    if (sigmoid) shapes.set(`${at}.gate.e_score_correction_bias`, [experts]);
     if (layout === 'fused') {
       shapes.set(`${at}.experts.gate_up_proj`, [experts, 2 * m, d]);
       shapes.set(`${at}.experts.down_proj`, [experts, d, m]);
     }
     for (let e = 0; layout === 'separate' && e < experts; e++) {
-      if (family !== 'mixtral') mlp(`${at}.experts.${e}`, m);
+      if (!publishedApart) mlp(`${at}.experts.${e}`, m);
       else for (const [name, shape] of Object.entries({ w1: [m, d], w2: [d, m], w3: [m, d] })) shapes.set(`${at}.experts.${e}.${name}.weight`, shape);
     }
-    if (deepseek) mlp(`${at}.shared_experts`, m * config.n_shared_experts, family === 'deepseek_v2' && config.mlp_bias);
+    if (deepseek || sigmoid) mlp(`${at}.shared_experts`, m * config.n_shared_experts, family === 'deepseek_v2' && config.mlp_bias);
     if (family === 'qwen2_moe') mlp(`${at}.shared_expert`, config.shared_expert_intermediate_size);
     if (family === 'qwen2_moe') projection(`${at}.shared_expert_gate`, 1, d);
   };
@@ -247,11 +308,12 @@ export function tensorShapes(config: OracleConfig, layout: ExpertLayout): Map<st
     norm(`${at}.post_attention_layernorm`, d);
     (deepseek ? latentParts : grouped)(`${at}.self_attn`);
     if (!config.moe[l]) mlp(`${at}.mlp`, config.intermediate_size, family === 'deepseek_v2' && config.mlp_bias);
-    // The aggregated tensors come with transformers' own module names; Mixtral published its experts one by one.
-    else mixtureParts(`${at}.${family === 'mixtral' && layout === 'separate' ? 'block_sparse_moe' : 'mlp'}`);
+    // The aggregated tensors come with transformers' own module names; Mixtral and PhiMoE published their experts one by one.
+    else mixtureParts(`${at}.${publishedApart && layout === 'separate' ? 'block_sparse_moe' : 'mlp'}`);
   }
   norm('model.norm', d);
   if (!config.tie_word_embeddings) projection('lm_head', config.vocab_size, d);
+  if (config.lm_head_bias) shapes.set('lm_head.bias', [config.vocab_size]);
   return shapes;
 }
 
@@ -260,16 +322,16 @@ export function tinyWeights(config: OracleConfig, layout: ExpertLayout, random: 
   const weights = new Map<string, OracleTensor>();
   for (const [name, shape] of tensorShapes(config, layout)) {
     const count = shape.reduce((product, size) => product * size, 1);
-    const inputs = shape[shape.length - 1];
+    const inputs = config.model_type === 'gpt_oss' && shape.length === 3 ? shape[1] : shape[shape.length - 1];
     const [mean, spread] = name.endsWith('norm.weight')
       ? [1, 0.1]
       : name.endsWith('e_score_correction_bias')
         ? [0, 0.1]
-        : name.endsWith('bias')
+        : name.endsWith('bias') // also of norms and of gpt_oss's experts
           ? [0, 0.3]
-          : name.endsWith('embed_tokens.weight')
+          : name.endsWith('embed_tokens.weight') || name.endsWith('sinks')
             ? [0, 1]
-            : [0, (name.endsWith('.gate.weight') ? 1.5 : 1) / Math.sqrt(inputs)];
+            : [0, (/\.(gate|router)\.weight$/.test(name) ? 1.5 : 1) / Math.sqrt(inputs)];
     weights.set(name, { shape, values: Float64Array.from({ length: count }, () => mean + spread * random.normal()) });
   }
   return weights;

@@ -6,11 +6,10 @@ import { freshState } from '../../src/unlearn/adamw';
 import { evaluateStep, type LossPart, type TrainState, takeStep } from '../../src/unlearn/step';
 import { openTraining } from '../../src/unlearn/training';
 import { backends } from '../backends';
-import { goldenFolders, type PointName } from '../oracle/golden';
+import { goldenFolders, type PointName, type TrainedName } from '../oracle/golden';
 import { closeGolden, type GoldenCase, maxDifference, openGolden } from '../passes/golden-case';
 
-const names = ['gate', 'up', 'down', 'router'] as const;
-type Name = (typeof names)[number];
+const trainedNames = ({ scalars }: GoldenCase['golden']): readonly TrainedName[] => Object.keys(scalars.trainable ?? {});
 
 /** A trained tensor's place on disk: unit name, and rows of it for one half of an aggregated tensor ("X[e,a:b,:]"). */
 function placeOf(disk: string): { unit: string; rows: [number, number] | null } {
@@ -19,7 +18,7 @@ function placeOf(disk: string): { unit: string; rows: [number, number] | null } 
 }
 
 /** Reads one golden tensor's part out of unit values, or writes it in. */
-function part(golden: GoldenCase['golden'], name: Name, values: Float32Array): Float32Array {
+function part(golden: GoldenCase['golden'], name: TrainedName, values: Float32Array): Float32Array {
   const { rows } = placeOf(golden.scalars.trainable?.[name].disk as string);
   const width = golden.scalars.trainable?.[name].shape[1] as number;
   return rows ? values.subarray(rows[0] * width, rows[1] * width) : values;
@@ -87,7 +86,7 @@ for (const backend of backends) {
       function paramsAt(point: PointName | 'trace_ga_final', initial: TrainState): Map<string, Float32Array> | null {
         const params = new Map([...initial.params].map(([unit, values]) => [unit, values.slice()]));
         if (point === 'init') return params;
-        for (const name of names) {
+        for (const name of trainedNames(given.golden)) {
           const array = given.golden.arrays.get(`weights.${point}.${name}`);
           if (!array) return null;
           part(given.golden, name, params.get(placeOf(given.golden.scalars.trainable?.[name].disk as string).unit) as Float32Array).set(
@@ -99,7 +98,7 @@ for (const backend of backends) {
 
       function compareGradients(point: PointName, loss: string, gradients: ReadonlyMap<string, HostTensor>): number {
         let compared = 0;
-        for (const name of names) {
+        for (const name of trainedNames(given.golden)) {
           const expected = given.golden.arrays.get(`grad.${point}.${loss}.${name}`);
           if (!expected) continue;
           compared++;
@@ -166,7 +165,7 @@ for (const backend of backends) {
             expect(record.total, `total of step ${k + 1}`).to.be.closeTo(total, Math.abs(total) * 1e-3);
             state = next as typeof state;
           }
-          for (const name of names) {
+          for (const name of trainedNames(given.golden)) {
             const expected = arrays.get(`weights.trace_${trace}_final.${name}`);
             if (!expected) continue;
             const unit = state.params.get(placeOf(scalars.trainable?.[name].disk as string).unit) as Float32Array;

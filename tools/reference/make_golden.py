@@ -31,18 +31,22 @@ def randomise(model, config, g):
     for name, p in sorted(list(model.named_parameters()) + [(n, b) for n, b in model.named_buffers() if n.endswith("e_score_correction_bias")]):
         r = torch.randn(p.shape, generator=g)
         fan = p.shape[-1] ** -0.5
-        if "norm" in name:
-            v = 1 + 0.2 * r
-        elif name.endswith("e_score_correction_bias"):
+        if config["model_type"] == "gpt_oss" and ".experts." in name:
+            fan = p.shape[1] ** -0.5
+        if name.endswith("e_score_correction_bias"):
             v = 0.15 * r
         elif name.endswith("bias"):
             v = 0.3 * r
+        elif "norm" in name:
+            v = 1 + 0.2 * r
+        elif name.endswith("sinks"):
+            v = r
         elif "embed_tokens" in name:
             v = r if not config["tie_word_embeddings"] else 0.25 * r
         elif "experts.down_proj" in name and "shared" not in name:
             v = 2.5 * fan * r / max(1.0, config.get("routed_scaling_factor", 1.0)) ** 0.5
         else:
-            v = fan * r * (1.5 if "gate.weight" in name or "q_" in name or "k_proj" in name else 1.3 if "lm_head" in name else 1.2)
+            v = fan * r * (1.5 if "gate.weight" in name or "router.weight" in name or "q_" in name or "k_proj" in name else 1.3 if "lm_head" in name else 1.2)
         p.copy_(v)
 
 
@@ -86,7 +90,7 @@ def build(folder, variant, seed):
         f.write("\n")
 
 
-def rows(folder, g, vocabulary):
+def rows(folder, g, vocabulary, prompt_length):
     """Sequences that are nowhere near a routing tie, and a prompt whose greedy tokens are clear; None if 60 draws hold none."""
     ref = Reference(folder)
     data = {"forget": [], "retain": []}
@@ -104,7 +108,7 @@ def rows(folder, g, vocabulary):
                     labels[-3] = -100
                 data[s].append({"ids": ids, "labels": labels})
         for _ in range(60):
-            prompt = torch.randint(3, vocabulary, (6,), generator=g).tolist()
+            prompt = torch.randint(3, vocabulary, (prompt_length,), generator=g).tolist()
             made = greedy(ref, prompt)
             if min(made["margins"]) > 0.03 and 2 not in made["continuation"] and len(set(made["continuation"])) > 4:
                 return data, prompt
@@ -128,7 +132,7 @@ def make(name, variant):
         os.makedirs(folder)
         build(folder, variant, seed)
         g = torch.Generator().manual_seed(1000 + seed)
-        drawn = rows(folder, g, variant["config"]["vocab_size"])
+        drawn = rows(folder, g, variant["config"]["vocab_size"], variant.get("prompt", 6))
         if drawn is None:
             print(f"  {name} seed {seed}: no fair sequences", flush=True)
             continue
@@ -136,7 +140,7 @@ def make(name, variant):
         u = torch.rand(variant["config"]["hidden_size"], generator=g)
         noise = torch.Generator().manual_seed(2000 + seed)
         gold, arrays = measure(folder, data, prompt, u / u.norm(), lambda init: {
-            n: t + (0.25 if n == "router" else 0.4) * t.std() * torch.randn(t.shape, generator=noise) for n, t in init.items()}, name)
+            n: t + (0.25 if n.startswith("router") else 0.4) * t.std() * torch.randn(t.shape, generator=noise) for n, t in init.items()}, name)
         why = complaints(gold)
         if not why:
             break

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 
 torch.set_num_threads(1)
 
-PARTS = ("gate", "up", "down", "router")
 NPO_BETAS = (0.1, 0.001)
 SIMNPO = {"simnpo": (4.5, 0.0), "simnpo_beta0.2": (0.2, 0.0), "simnpo_delta24": (4.5, 24.0)}
 LOSSES = ("ga", "nll_retain", "kl_retain", *(f"npo_{b:g}" for b in NPO_BETAS), *SIMNPO, "rmu", "anchor_paper", "anchor_released")
@@ -47,29 +46,38 @@ class Reference:
         self.family = c.model_type
         self.blocks = {i: l.mlp for i, l in enumerate(self.model.model.layers) if hasattr(l.mlp, "experts")}
         self.layers = list(self.blocks)
+        self.routers = {i: b.gate if hasattr(b, "gate") else b.router for i, b in self.blocks.items()}
         self.experts = next(iter(self.blocks.values())).experts.num_experts
         self.k = c.num_experts_per_tok
-        self.sigmoid = self.family == "deepseek_v3"
-        self.scale = getattr(c, "routed_scaling_factor", 1.0) if "deepseek" in self.family else 1.0
-        self.renormalise = {"mixtral": True, "deepseek_v2": False}.get(self.family, getattr(c, "norm_topk_prob", False))
+        self.sigmoid = self.family in ("deepseek_v3", "glm4_moe")
+        self.mixer = c.router_jitter_noise if self.family == "phimoe" else None
+        self.scaled = self.family in ("deepseek_v2", "deepseek_v3", "glm4_moe")
+        self.scale = c.routed_scaling_factor if self.scaled else 1.0
+        self.renormalise = {"mixtral": True, "deepseek_v2": False, "gpt_oss": True}.get(self.family, getattr(c, "norm_topk_prob", False))
+        # The trained tensors: gpt_oss keeps gate and up in one, in turns, and has biases everywhere.
+        self.parts = (("gate_up", "gate_up_bias", "down", "down_bias", "router", "router_bias") if self.family == "gpt_oss"
+                      else ("gate", "up", "down", "router"))
         method = getattr(c, "topk_method", None)
         self.groups = (c.n_group, c.topk_group) if self.sigmoid or (self.family == "deepseek_v2" and method == "group_limited_greedy") else None
 
     def gating_text(self):
         e, k, g = self.experts, self.k, self.groups
+        if self.mixer is not None:
+            return (f"softmax over all E, the two best one after the other; weight = softmax of the logits among those within 2 * {self.mixer} of it, "
+                    "relative to max(|logit|, best); the first is left out of the second's")
         if self.sigmoid:
             s = "sigmoid over all E, top-K of score + e_score_correction_bias, weights without the bias"
         else:
             s = "softmax over all E, top-K"
         s += (", divided by their sum" + (" + 1e-20" if self.sigmoid else "")) if self.renormalise else ", not renormalised"
-        s += f", times {self.scale}" if "deepseek" in self.family else ""
+        s += f", times {self.scale}" if self.scaled else ""
         if g and g[0] > 1:
             s += f"; group limited: {g[1]} of {g[0]} groups by " + ("the sum of the group's 2 best (score + bias)" if self.sigmoid else "the group's best score")
         return s
 
     def selection(self, layer, probs, forbid=None):
         """Selection scores [T,E] (-inf or 0 where the group was not kept) and the smallest gap between groups [float]."""
-        s = probs + self.blocks[layer].gate.e_score_correction_bias if self.sigmoid else probs
+        s = probs + self.routers[layer].e_score_correction_bias if self.sigmoid else probs
         if forbid is not None:
             s = s.index_fill(-1, torch.tensor([forbid]), float("-inf"))
         gap = float("inf")
@@ -92,8 +100,8 @@ class Reference:
         for i, b in self.blocks.items():
             taps[i] = {}
             hooks.append(b.register_forward_pre_hook(lambda m, a, i=i: taps[i].__setitem__("u", a[0].reshape(-1, a[0].shape[-1]))))
-            hooks.append(b.register_forward_hook(lambda m, a, o, i=i: taps[i].__setitem__("moe_out", o.reshape(-1, o.shape[-1]))))
-            hooks.append(b.gate.register_forward_hook(lambda m, a, o, i=i: taps[i].update(router_logits=o[0], weights=o[1], index=o[2])))
+            hooks.append(b.register_forward_hook(lambda m, a, o, i=i: taps[i].__setitem__("moe_out", (o[0] if isinstance(o, tuple) else o).reshape(-1, a[0].shape[-1]))))
+            hooks.append(self.routers[i].register_forward_hook(lambda m, a, o, i=i: taps[i].update(router_logits=o[0], weights=o[1], index=o[2])))
         try:
             logits = self.model(torch.tensor([ids]), use_cache=False).logits[0]
         finally:
@@ -110,14 +118,26 @@ class Reference:
     def mask(self, tap):
         return torch.zeros_like(tap["probs"]).scatter(1, tap["index"], 1.0)
 
+    def mixer_gap(self, logits):
+        """PhiMoE: how close any expert is to the bound of what counts as near the chosen one."""
+        order = logits.argsort(-1, descending=True)
+        least = float("inf")
+        for n in (0, 1):
+            best, rest = logits.gather(1, order[:, n:n + 1]), logits.gather(1, order[:, n + 1:])
+            ratio = (best - rest) / torch.maximum(rest.abs(), best)
+            least = min(least, (ratio - 2 * self.mixer).abs().min().item())
+        return least
+
     def gap(self, runs):
-        """The smallest distance between the last chosen and the first rejected selection score, and between groups."""
+        """The smallest distance between the last chosen and the first rejected selection score, and between groups; PhiMoE: and between its two, and of mixer_gap."""
         least = float("inf")
         for r in runs:
             for layer, t in r["moe"].items():
                 s, g = self.selection(layer, t["probs"].detach())
                 top = s.sort(-1, descending=True).values
                 least = min(least, g)
+                if self.mixer is not None:
+                    least = min(least, (top[:, 0] - top[:, 1]).min().item(), self.mixer_gap(t["router_logits"].detach()))
                 if self.k < self.experts:
                     d = (top[:, self.k - 1] - top[:, self.k])
                     least = min(least, d[torch.isfinite(d)].min().item() if torch.isfinite(d).any() else least)
@@ -125,24 +145,25 @@ class Reference:
                 assert torch.equal(chosen, t["index"].sort(-1).values), f"layer {layer}: our reading of the selection is not the model's"
         return least
 
-    # The trained tensors: three halves/slices of the fused parameters and the router.
+    # The trained tensors: halves/slices of the fused parameters and the router.
     def part(self, layer, expert, name, of=lambda p: p.data):
-        b = self.blocks[layer]
-        m = b.experts.down_proj.shape[-1]
-        return {"gate": lambda: of(b.experts.gate_up_proj)[expert, :m], "up": lambda: of(b.experts.gate_up_proj)[expert, m:],
-                "down": lambda: of(b.experts.down_proj)[expert], "router": lambda: of(b.gate.weight)}[name]()
+        x, router = self.blocks[layer].experts, self.routers[layer]
+        m = x.down_proj.shape[-1]
+        return {"gate": lambda: of(x.gate_up_proj)[expert, :m], "up": lambda: of(x.gate_up_proj)[expert, m:],
+                "gate_up": lambda: of(x.gate_up_proj)[expert], "gate_up_bias": lambda: of(x.gate_up_proj_bias)[expert],
+                "down": lambda: of(x.down_proj)[expert], "down_bias": lambda: of(x.down_proj_bias)[expert],
+                "router": lambda: of(router.weight), "router_bias": lambda: of(router.bias)}[name]()
 
     def read(self, target):
-        return {n: self.part(*target, n).clone() for n in PARTS}
+        return {n: self.part(*target, n).clone() for n in self.parts}
 
     def write(self, target, weights):
-        for n in PARTS:
+        for n in self.parts:
             self.part(*target, n).copy_(weights[n])
 
     @contextlib.contextmanager
     def training(self, target):
-        b = self.blocks[target[0]]
-        ps = (b.experts.gate_up_proj, b.experts.down_proj, b.gate.weight)
+        ps = [*self.blocks[target[0]].experts.parameters(), *self.routers[target[0]].parameters()]
         for p in ps:
             p.requires_grad_(True)
         try:
@@ -156,13 +177,17 @@ class Reference:
     def forbidden(self, target, by):
         """The target never chosen at its layer; by "score" (selection score -inf) or "logit" (router logit -inf)."""
         layer, expert = target
-        gate = self.blocks[layer].gate
+        gate = self.routers[layer]
         original = gate.forward
 
         def forward(x):
-            logits = F.linear(x.reshape(-1, x.shape[-1]).float(), gate.weight.float())
+            logits = F.linear(x.reshape(-1, x.shape[-1]).float(), gate.weight.float(), getattr(gate, "bias", None))
+            without = logits.index_fill(-1, torch.tensor([expert]), float("-inf"))
+            if self.mixer is not None:
+                from transformers.models.phimoe.modeling_phimoe import sparsemixer
+                return logits if by == "score" else without, *sparsemixer(without, self.mixer, False)
             if by == "logit":
-                logits = logits.index_fill(-1, torch.tensor([expert]), float("-inf"))
+                logits = without
             s = logits.sigmoid() if self.sigmoid else logits.softmax(-1)
             choice, _ = self.selection(layer, s, expert)
             index = choice.topk(self.k, -1)[1]
@@ -318,8 +343,12 @@ def disk_name(folder, layer, expert, part):
                 names.update({k: s.get_slice(k).get_shape() for k in s.keys()})
     for mid in ("mlp", "block_sparse_moe"):
         at = f"model.layers.{layer}.{mid}."
-        if part == "router" and at + "gate.weight" in names:
-            return at + "gate.weight"
+        kind = ".bias" if part.endswith("_bias") else ".weight"
+        for router in ("gate", "router"):
+            if part.startswith("router") and at + router + kind in names:
+                return at + router + kind
+        if at + "experts.gate_up_proj_bias" in names and not part.startswith("router"):
+            return f"{at}experts.{part.replace('gate_up', 'gate_up_proj').replace('down', 'down_proj')}[{expert}]"
         fused = at + "experts." + ("down_proj" if part == "down" else "gate_up_proj")
         if fused in names:
             if part == "down":
@@ -350,8 +379,8 @@ def measure(folder, data, prompt, u, perturb, name=None):
                     arrays[f"{at}hidden.{l}"] = h
                 for l, t in r["moe"].items():
                     g = ref.gates(t)
-                    # the mask breaks ties with unchosen experts whose gate is 0
-                    order = (g + ref.mask(t)).sort(dim=-1, descending=True, stable=True).indices[:, :ref.k]
+                    # PhiMoE's first expert may have the smaller weight; the mask breaks ties with unchosen experts whose gate is 0
+                    order = ((g if ref.mixer is None else t["probs"]) + ref.mask(t)).sort(dim=-1, descending=True, stable=True).indices[:, :ref.k]
                     arrays[f"{at}layer.{l}.topk_index"] = order.to(torch.int32)
                     arrays[f"{at}layer.{l}.gates"] = g
                     for k in ("u", "router_logits", "probs", "moe_out"):
@@ -366,12 +395,12 @@ def measure(folder, data, prompt, u, perturb, name=None):
     if ref.sigmoid:
         with torch.no_grad():
             bias_tokens = 0
-            kept = {l: b.gate.e_score_correction_bias.clone() for l, b in ref.blocks.items()}
+            kept = {l: b.e_score_correction_bias.clone() for l, b in ref.routers.items()}
             for r in base["forget"]:
                 for l, t in r["moe"].items():
-                    ref.blocks[l].gate.e_score_correction_bias.zero_()
+                    ref.routers[l].e_score_correction_bias.zero_()
                     plain = ref.selection(l, t["probs"])[0].topk(ref.k, -1)[1].sort(-1).values
-                    ref.blocks[l].gate.e_score_correction_bias.copy_(kept[l])
+                    ref.routers[l].e_score_correction_bias.copy_(kept[l])
                     bias_tokens += int((plain != t["index"].sort(-1).values).any(-1).sum())
     init = ref.read(target)
     weights = {"init": init, "pert": perturb(init)}
@@ -389,9 +418,9 @@ def measure(folder, data, prompt, u, perturb, name=None):
             for k in LOSSES:
                 clear()
                 parts[k].backward(retain_graph=True)
-                for n in PARTS:
+                for n in ref.parts:
                     g = ref.part(*target, n, lambda p: p.grad if p.grad is not None else torch.zeros_like(p))
-                    if (k.startswith("anchor") and n != "router") or (point == "init" and k == "kl_retain"):
+                    if (k.startswith("anchor") and not n.startswith("router")) or (point == "init" and k == "kl_retain"):
                         assert k == "kl_retain" or not g.abs().max()
                         continue
                     if point != "step3" or k == "kl_retain" or k.startswith("npo"):
@@ -435,7 +464,7 @@ def measure(folder, data, prompt, u, perturb, name=None):
         "target": {"layer": target[0], "expert": target[1], "affinity": rank[0]["affinity"],
                    "margin_to_second": rank[0]["affinity"] - rank[1]["affinity"],
                    "forget_tokens_routed": routed["forget"], "retain_tokens_routed": routed["retain"]},
-        "trainable": {n: {"disk": disk_name(folder, *target, n), "shape": list(init[n].shape)} for n in PARTS},
+        "trainable": {n: {"disk": disk_name(folder, *target, n), "shape": list(init[n].shape)} for n in ref.parts},
         "constants": {"npo_betas": list(NPO_BETAS), "simnpo_beta": 4.5, "simnpo_delta": 0.0, "simnpo_beta0.2": {"beta": 0.2, "delta": 0.0},
                       "simnpo_delta24": {"beta": 4.5, "delta": 24.0}, "rmu_c": RMU_C, "rmu_lambda": RMU_LAMBDA, "rmu_layer": target[0],
                       "lambda": 1.0, "alpha": 1.0},
