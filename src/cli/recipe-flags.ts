@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { readJson } from '../files/read';
 import { refuse, unwrap } from '../protocol/fault';
 import { applyPreset, methodIds, moveRecipePaths, parseRecipe, presets, type Recipe } from '../protocol/recipe';
+import type { ComponentKind } from '../protocol/train-choice';
 import { type CommonOptions, expertList, numberAbove, readingOptions, scoringOptions, whole } from './options';
 
 export interface RecipeFlags {
@@ -12,12 +13,24 @@ export interface RecipeFlags {
   readonly retain?: string;
   readonly method?: string;
   readonly target?: unknown;
-  readonly train?: string;
+  readonly train?: unknown;
   readonly preset?: string;
   readonly steps?: number;
   readonly batchSize?: number | 'all';
   readonly lr?: number;
 }
+
+/** All parts of a kind, as a flag names them. */
+const wholeKinds: ReadonlyMap<string, ComponentKind> = new Map([
+  ['routers', 'router'],
+  ['experts', 'expert'],
+  ['shared', 'shared'],
+  ['attention', 'attention'],
+  ['dense', 'dense'],
+  ['norms', 'norm'],
+  ['embedding', 'embedding'],
+  ['head', 'head'],
+]);
 
 /** `auto`, `random:7`, `esft:FILE` or LAYER:EXPERT[,LAYER:EXPERT]. */
 function targetOf(text: string): unknown {
@@ -28,6 +41,17 @@ function targetOf(text: string): unknown {
   if (esft) return { esft: path.resolve(esft[1]) };
   const experts = expertList(text);
   return experts.length === 1 ? experts[0] : { experts };
+}
+
+const trainForms = `expert+router, expert, router, full, lora, lora:RANK, or a list of ${[...wholeKinds.keys()].join(', ')}`;
+
+/** `lora:16`, `routers`, `experts,shared`; null where it is none of the forms. */
+export function trainOf(text: string): unknown {
+  if (text === 'expert+router' || text === 'expert' || text === 'router' || text === 'full') return text;
+  const lora = /^lora(?::([1-9]\d*))?$/.exec(text);
+  if (lora) return { lora: lora[1] === undefined ? {} : { rank: Number(lora[1]) } };
+  const kinds = text.split(',').map((name) => wholeKinds.get(name.trim()));
+  return kinds.every((kind) => kind !== undefined) ? { components: kinds.map((kind) => ({ kind })) } : null;
 }
 
 function batchSize(text: string): number | 'all' {
@@ -46,7 +70,11 @@ export const recipeOptions = (): Option[] => [
       throw new InvalidArgumentError('It is auto, LAYER:EXPERT[,LAYER:EXPERT], random:SEED or esft:FILE.');
     }
   }),
-  new Option('--train <what>', 'what moves').choices(['expert+router', 'expert', 'router']),
+  new Option('--train <what>', 'what moves: expert+router, expert, router, full, lora[:RANK], or kinds such as routers or experts,shared').argParser((text) => {
+    const train = trainOf(text);
+    if (train === null) throw new InvalidArgumentError(`It is ${trainForms}.`);
+    return train;
+  }),
   new Option('--preset <name>', 'named set of values').choices(presets.map(({ id }) => id)),
   new Option('--steps <n>', 'updates').argParser((text) => whole(1)(text)),
   new Option('--batch-size <rows>', 'forget rows and retain rows of a step, each; or all').argParser(batchSize),

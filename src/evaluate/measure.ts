@@ -16,7 +16,7 @@ export interface Prefix {
 /** Sequences that are measured together, with the stream their measurements start from. */
 export interface PreparedBlock {
   readonly batch: PackedBatch;
-  from(): Promise<Stream>;
+  from(conditions: Conditions): Promise<Stream>;
 }
 
 /** A packed set, in blocks of prompts. */
@@ -24,20 +24,20 @@ export interface PreparedSet {
   readonly blocks: readonly PreparedBlock[];
 }
 
-/** Runs the layers that no variant changes: up to the feed-forward of `until`. With a store their result is read when a block is measured, else it stays in memory. */
+/** Runs the layers that no variant changes: up to the feed-forward of `until`; none where it is left out. With a store their result is read when a block is measured, else it stays in memory. */
 export async function prepareSet(
   model: OpenModel,
   sequences: readonly TokenSequence[],
   conditions: Conditions,
-  until?: Prefix,
+  until?: Prefix | null,
   activations?: Activations,
 ): Promise<PreparedSet> {
   const blocks: PreparedBlock[] = [];
   for (const own of inBlocks(sequences, activations?.blockTokens ?? Number.POSITIVE_INFINITY)) {
     const batch = pack(own);
-    const first = () => start(model, batch, conditions);
     if (!until) {
-      blocks.push({ batch, from: first });
+      // The embedding may be among what changes.
+      blocks.push({ batch, from: (own) => start(model, batch, own) });
     } else if (activations?.store) {
       const pass = await originalPass(model, { forget: own, retain: [] }, { forget: own.map((_, row) => row), retain: [] }, conditions, {
         keep: new Set([until.layer]),
@@ -47,7 +47,7 @@ export async function prepareSet(
       });
       blocks.push({ batch, from: async () => ({ ...until, x: await pass.entrance(until.layer) }) });
     } else {
-      const stream = await sweep(model, batch, await first(), conditions, until);
+      const stream = await sweep(model, batch, await start(model, batch, conditions), conditions, until);
       blocks.push({ batch, from: async () => stream });
     }
   }
@@ -67,7 +67,7 @@ export async function measurePrepared(model: OpenModel, { blocks }: PreparedSet,
 }
 
 async function measureBlock(model: OpenModel, { batch, from }: PreparedBlock, conditions: Conditions, options: MeasureOptions): Promise<Example[]> {
-  const last = await sweep(model, batch, await from(), conditions, undefined, options.taps);
+  const last = await sweep(model, batch, await from(conditions), conditions, undefined, options.taps);
   const targets = targetsOf(batch);
   const scores = await scoreTargets(model, last.x, targets.rows, targets.ids, conditions, { argmax: options.wantArgmax });
   const owned: number[][] = batch.sequences.map(() => []);

@@ -20,7 +20,7 @@ export async function prepareChecks(
   model: OpenModel,
   opened: OpenedRecipe,
   routing: PreparedCheck['routing'],
-  until: Prefix,
+  until: Prefix | null,
   conditions: Conditions,
   activations: Activations,
 ): Promise<PreparedCheck | null> {

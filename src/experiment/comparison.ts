@@ -2,6 +2,7 @@ import type { RunTable, RunTableRow } from '../protocol/comparison-view';
 import { difference, duration, expertName, fraction, missing } from '../protocol/numbers';
 import type { EvaluationRecord, ExpertId, RunRecord } from '../protocol/records';
 import { methodName, runTableRows } from '../protocol/run-table';
+import { trainName } from '../protocol/train-choice';
 import { combinedScore, type Moment, type Role, setsOf } from './role-score';
 import { type Cell, type Column, csv, markdownTable, textTable } from './table';
 
@@ -78,7 +79,7 @@ export function rowOf({ record, recipe, evaluation }: ComparedRun): RunTableRow 
     method: record.method,
     alpha: recipe?.anchor?.weight ?? null,
     target: record.target.experts,
-    train: record.target.train,
+    train: trainName(record.target.train),
     forget: forgetAfter,
     utility: figure('utility', 'after'),
     near: figure('near', 'after'),
@@ -112,7 +113,8 @@ const columns: readonly Column[] = [
 /** `L2·E10`, several joined by spaces; what trains is added where it is not expert and router. */
 export function targetName(target: readonly ExpertId[], train: string): string {
   const names = target.map(expertName).join(' ');
-  return train === 'expert+router' ? names : `${names} (${train} only)`;
+  if (train === 'expert+router') return names;
+  return `${names} (${train === 'expert' || train === 'router' ? `${train} only` : train === 'full' ? 'all parameters' : train})`;
 }
 
 /** The originals' scores, one line for each model that was measured; a model with other sets or scoring has lines of its own. */

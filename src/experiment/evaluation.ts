@@ -1,6 +1,7 @@
 /** Before and after, on the weights as they will be exported; forget sets also with the target experts forbidden. Prefixes run once. */
 import { measurePrepared, prepareSet } from '../evaluate/measure';
 import { setScore } from '../evaluate/set-score';
+import { changedFrom, prefixBefore } from '../passes/components';
 import { asStored, type Conditions, forbidding, type OpenModel } from '../passes/model';
 import type { Activations } from '../passes/original-pass';
 import type { ResolvedRecipe } from '../protocol/recipe';
@@ -26,7 +27,7 @@ export async function evaluateRun(
   const after: Conditions = { ...before, overlay };
   const forbidden = forbidding(target.experts, 'score');
   const byLayer = expertsByLayer(target.experts);
-  const lowest = Math.min(...byLayer.keys());
+  const prefix = prefixBefore(changedFrom(model, overlay.keys(), target.experts));
   // A token needs K experts to choose from.
   const canForbid = [...byLayer.values()].every((own) => model.shape.experts - own.length >= model.shape.topK);
   const { normalise } = recipe.scoring;
@@ -38,7 +39,7 @@ export async function evaluateRun(
   const measured: EvaluationRecord['sets'][number][] = [];
   const total = list.length + 1;
   for (const { role, set } of list) {
-    const prepared = await prepareSet(model, set.sequences, before, { layer: lowest, at: 'feed' }, activations);
+    const prepared = await prepareSet(model, set.sequences, before, prefix, activations);
     // First choices matter only where there are no options to choose from.
     const wantArgmax = set.sequences.every(({ answer }) => answer === undefined);
     const score = async (conditions: Conditions): Promise<SetScore> =>

@@ -33,7 +33,7 @@ const runSchema = z.looseObject({
   reason: z.string().optional(),
   method: z.string(),
   model: z.string(),
-  target: z.looseObject({ experts: z.array(z.looseObject({ layer: z.int(), expert: z.int() })), train: z.string() }),
+  target: z.looseObject({ experts: z.array(z.looseObject({ layer: z.int(), expert: z.int() })), train: z.union([z.string(), z.looseObject({})]) }),
   steps: z.int().min(0),
   plannedSteps: z.int().min(0),
   keptStep: z.int().min(0),

@@ -6,6 +6,7 @@ import type { Recipe } from '../protocol/recipe';
 import { moveRecipePaths } from '../protocol/recipe';
 import type { EvaluationRecord } from '../protocol/records';
 import { methodName } from '../protocol/run-table';
+import { trainName } from '../protocol/train-choice';
 import { auditViews } from './audits';
 import { targetName } from './comparison';
 import { type Block, reportAsMarkdown } from './report-blocks';
@@ -95,7 +96,7 @@ function ownCard({ run, base, changed }: CardFacts): string {
     row('Base checkpoint', baseName(record.model)),
     row('Base fingerprint', base ?? 'not recorded'),
     row('Method', `${methodName(record.method)}, step ${record.keptStep} of ${record.steps}`),
-    row('Target', targetName(record.target.experts, record.target.train)),
+    row('Target', targetName(record.target.experts, trainName(record.target.train))),
     row(
       'Changed parameters',
       summary?.trainedParameters === undefined ? missing : `${count(summary.trainedParameters)} (${percent(summary.trainedShare, 3)} of all)`,

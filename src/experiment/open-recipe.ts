@@ -11,12 +11,14 @@ import { type OpenModel, openModel } from '../passes/model';
 import { refuse, unwrap } from '../protocol/fault';
 import { moveRecipePaths, parseRecipe, type Recipe, type RecipePath, type ResolvedRecipe, recipePaths, resolveRecipe } from '../protocol/recipe';
 import type { TokenSequence } from '../protocol/sequences';
+import { isOfTarget } from '../protocol/train-choice';
 import { backendInUse, openBackend } from '../tensor/backend';
 import { widen } from '../tensor/dtype';
 import type { Purpose } from '../text/row-kind';
 import { readRows } from '../text/rows';
 import { toSequences } from '../text/sequences';
 import { openTokenizer, type Tokenizer } from '../text/tokenizer';
+import { trainedUnits } from '../unlearn/trained-units';
 
 /** An open checkpoint with its model and tokenizer; several runs may share it. */
 export interface ModelHandle {
@@ -134,6 +136,8 @@ async function readInputs(recipe: ResolvedRecipe, handle: ModelHandle, options: 
   unwrap(await openBackend(recipe.backend, recipe.threads, shape.hiddenSize));
   const esft = typeof recipe.target === 'object' && 'esft' in recipe.target ? unwrap(await readText(recipe.target.esft)) : undefined;
   refuseTarget(recipe, shape, esft);
+  // What the model does not have can't train; the layer of a target that is yet to be found is no reason to refuse.
+  if (!isOfTarget(recipe.train)) trainedUnits(handle.model, { experts: [{ layer: shape.layers, expert: 0 }], train: recipe.train });
   const read = async (file: string, purpose: Purpose): Promise<ReadSet> => {
     const rows = unwrap(await readRows(file));
     const { sequences, skipped, truncated } = unwrap(

@@ -5,6 +5,7 @@ import { bytes, count, difference, duration, expertName, expertWords, fraction, 
 import type { EvaluationRecord, SetScore, StepRecord } from '../protocol/records';
 import type { Figure, Point } from '../protocol/report-page';
 import { methodName } from '../protocol/run-table';
+import { trainName, trainSentence } from '../protocol/train-choice';
 import { auditViews } from './audits';
 import { runSeconds, targetName } from './comparison';
 import { type Block, type Report, reportAsMarkdown } from './report-blocks';
@@ -27,7 +28,7 @@ export const pageBlocks = (run: RunFolder, folder: string): readonly Block[] => 
 ];
 
 export const reportTitle = ({ record }: RunFolder): string =>
-  `Run ${record.number}: ${methodName(record.method)} on ${targetName(record.target.experts, record.target.train)}`;
+  `Run ${record.number}: ${methodName(record.method)} on ${targetName(record.target.experts, trainName(record.target.train))}`;
 
 function reportOf(run: RunFolder, folder: string): Report {
   return {
@@ -157,10 +158,9 @@ function edited({ record, evaluation, recipe }: RunFolder): Block[] {
   const { summary: figures, target } = record;
   const routing = evaluation?.routing;
   const share = figures?.targetShare ?? (routing === undefined ? undefined : { before: routing.targetShareBefore, after: routing.targetShareAfter });
-  const what = { 'expert+router': 'the target expert and the router of its layer', expert: 'the target expert only', router: 'the router only' }[target.train];
   const rows = [
     row('Target', target.experts.map(expertWords).join('; ')),
-    row('Trained', what),
+    row('Trained', trainSentence(target.train)),
     row(
       'Trained parameters',
       figures?.trainedParameters === undefined ? missing : `${count(figures.trainedParameters)} (${percent(figures.trainedShare, 2)} of the model)`,

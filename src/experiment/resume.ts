@@ -3,9 +3,8 @@ import path from 'node:path';
 import { bytesOf, readSafetensors, writeSafetensors } from '../checkpoint/safetensors';
 import { kindOf, makeFolder, removeFolder } from '../files/folder';
 import { refuse, unwrap } from '../protocol/fault';
-import type { TensorRef } from '../protocol/tensors';
-import { unitName } from '../protocol/tensors';
 import { packState, unpackState } from '../unlearn/adamw';
+import type { NamedShape } from '../unlearn/parametrisation';
 import type { TrainState } from '../unlearn/step';
 
 /** Parameters of a check that may become the result. */
@@ -23,9 +22,9 @@ export interface SavedState {
 
 const fileOf = (run: string) => path.join(run, 'resume', 'state.safetensors');
 
-export async function saveState(run: string, saved: SavedState, units: readonly TensorRef[]): Promise<void> {
+export async function saveState(run: string, saved: SavedState, parameters: readonly NamedShape[]): Promise<void> {
   unwrap(await makeFolder(path.join(run, 'resume')));
-  const shapes = new Map(units.map((unit) => [unitName(unit), unit.shape]));
+  const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
   const { moments, steps } = packState(saved.state.optimizer);
   const tensors = [
     ...[...saved.state.params].map(([name, values]) => ({ name: `p.${name}`, values, shape: shapes.get(name) ?? [values.length] })),
@@ -44,7 +43,7 @@ export async function saveState(run: string, saved: SavedState, units: readonly 
 }
 
 /** The saved state, or null where the run was ended before its first save. */
-export async function loadState(run: string, units: readonly TensorRef[]): Promise<SavedState | null> {
+export async function loadState(run: string, parameters: readonly NamedShape[]): Promise<SavedState | null> {
   const at = fileOf(run);
   if (unwrap(await kindOf(at)) === 'absent') return null;
   const { tensors, metadata } = unwrap(await readSafetensors(at));
@@ -54,9 +53,9 @@ export async function loadState(run: string, units: readonly TensorRef[]): Promi
       return refuse('bad-file', `${at} lacks ${name}: it belongs to another recipe or version.`, 'Start the run again from its recipe.json.');
     return new Float32Array(new Uint8Array(stored.bytes).buffer);
   };
-  const named = (prefix: string) => new Map(units.map((unit) => [unitName(unit), values(`${prefix}.${unitName(unit)}`)]));
+  const named = (prefix: string) => new Map(parameters.map(({ name }) => [name, values(`${prefix}.${name}`)]));
   const moments = new Map(
-    units.flatMap((unit) => ['m', 'v'].map((moment): [string, Float32Array] => [`${moment}.${unitName(unit)}`, values(`${moment}.${unitName(unit)}`)])),
+    parameters.flatMap(({ name }) => ['m', 'v'].map((moment): [string, Float32Array] => [`${moment}.${name}`, values(`${moment}.${name}`)])),
   );
   const kept = (which: 'best' | 'lastGood'): KeptWeights | null => (metadata.get(which) ? { step: Number(metadata.get(which)), params: named(which) } : null);
   return {

@@ -1,10 +1,11 @@
 /** How an edit moves routing: overlap with the original's choices, and share of tokens that choose the target. The original runs once. */
 import { type RoutingRecord, recordOf, routingSummary } from '../attribution/affinity';
 import { expertSlots, keptSlots } from '../attribution/routing';
+import type { Prefix } from '../evaluate/measure';
 import type { Conditions, OpenModel } from '../passes/model';
 import { type Activations, originalPass } from '../passes/original-pass';
 import type { PackedBatch } from '../passes/packing';
-import { lastRouting, type Stream, sweep } from '../passes/sweep';
+import { lastRouting, type Stream, start, sweep } from '../passes/sweep';
 import type { ExpertId } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
 
@@ -19,7 +20,8 @@ type Choices = ReadonlyMap<number, Int32Array | Uint16Array>;
 
 export interface PreparedRouting {
   readonly batch: PackedBatch;
-  readonly prefix: Stream;
+  /** Where every comparison begins; null: at the tokens. */
+  readonly prefix: Stream | null;
   readonly original: Choices;
   /** The original's routing of every sequence of the batch. */
   readonly record: RoutingRecord;
@@ -27,17 +29,19 @@ export interface PreparedRouting {
   readonly rows: readonly number[];
 }
 
-async function choicesFrom(model: OpenModel, batch: PackedBatch, prefix: Stream, conditions: Conditions): Promise<Choices> {
+async function choicesFrom(model: OpenModel, batch: PackedBatch, prefix: Stream | null, conditions: Conditions): Promise<Choices> {
   const layers = new Map<number, Int32Array>();
-  await sweep(model, batch, prefix, conditions, lastRouting(model), { routing: ({ layer, choice }) => void layers.set(layer, choice) });
+  await sweep(model, batch, prefix ?? (await start(model, batch, conditions)), conditions, lastRouting(model), {
+    routing: ({ layer, choice }) => void layers.set(layer, choice),
+  });
   return layers;
 }
 
-/** Null where there are no sequences. `lowest`: the lowest layer the edit touches. */
+/** Null where there are no sequences. `until`: what no edit changes; null: it may change the embedding. */
 export async function prepareRouting(
   model: OpenModel,
   sequences: readonly TokenSequence[],
-  lowest: number,
+  until: Prefix | null,
   original: Conditions,
   activations: Activations,
 ): Promise<PreparedRouting | null> {
@@ -46,11 +50,16 @@ export async function prepareRouting(
   const { moeLayers, experts, topK } = model.shape;
   const summary = routingSummary(moeLayers, experts, topK);
   const sets = { forget: sequences, retain: [] };
-  const pass = await originalPass(model, sets, { forget: rows, retain: [] }, original, { keep: new Set([lowest]), last: new Set(), summary, activations });
+  const pass = await originalPass(model, sets, { forget: rows, retain: [] }, original, {
+    keep: new Set(until ? [until.layer] : []),
+    last: new Set(),
+    summary,
+    activations,
+  });
   const lengths = pass.batch.sequences.map(({ ids }) => ids.length);
   return {
     batch: pass.batch,
-    prefix: { layer: lowest, at: 'feed', x: await pass.entrance(lowest) },
+    prefix: until && { ...until, x: await pass.entrance(until.layer) },
     original: await pass.choices(0),
     record: recordOf(pass.summaries, lengths, moeLayers, experts, topK),
     rows,

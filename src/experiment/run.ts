@@ -13,9 +13,10 @@ import { type Activations, originalPass, originalPassBytes } from '../passes/ori
 import type { RunOutcome } from '../protocol/engine';
 import { FaultError, faultOf, refuse, sentence, unwrap } from '../protocol/fault';
 import type { AttributionRecord, EvaluationRecord, RunRecord, RunStatus, RunSummary, Target } from '../protocol/records';
-import { elementCount, type Patch } from '../protocol/tensors';
+import type { Patch } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
 import { withPrecision } from '../tensor/precision';
+import { parameterCount } from '../unlearn/parametrisation';
 import type { Training } from '../unlearn/step';
 import { lastWanted, rowsUsed, type StepRange, stepWindow } from '../unlearn/training-set';
 import { readSince } from '../weights/store';
@@ -234,7 +235,7 @@ function summaryOf(opened: OpenedRecipe, evaluation: EvaluationRecord, training:
     const [before, after] = [combinedScore(setsOf(evaluation, role, from)), combinedScore(setsOf(evaluation, role, to))];
     return before === null || after === null ? undefined : { before, after };
   };
-  const trainedParameters = training.units.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const trainedParameters = parameterCount(training.parametrisation);
   const { routing } = evaluation;
   return {
     forget: change('forget', 'before', 'after'),

@@ -1,14 +1,16 @@
 /** The steps of a run with its checks, stop rules, journals and saved state. */
 import path from 'node:path';
+import type { Prefix } from '../evaluate/measure';
 import { openJournal, readJournal, truncateJournal } from '../files/journal';
+import { prefixBefore } from '../passes/components';
 import { asStored, type Conditions } from '../passes/model';
 import { type Activations, type OriginalPass, originalPass } from '../passes/original-pass';
 import { type Fault, FaultError, refuse, unwrap } from '../protocol/fault';
 import type { CheckRecord, RunStatus, StepRecord, Target } from '../protocol/records';
-import { type HostTensor, unitName } from '../protocol/tensors';
+import type { HostTensor } from '../protocol/tensors';
 import { type Training, type TrainState, takeStep } from '../unlearn/step';
 import { openTraining } from '../unlearn/training';
-import { expertsByLayer, stepWindow, type TrainingRows } from '../unlearn/training-set';
+import { placesOf, stepWindow, type TrainingRows } from '../unlearn/training-set';
 import { writeAttribution } from './attribution-files';
 import { bestCheck, type PreparedCheck, prepareChecks, runCheck, stopReason } from './checks';
 import { gentlerRate } from './gentler-rate';
@@ -48,8 +50,7 @@ export interface Found {
 }
 
 /** Weights of a step by unit, to lay over the checkpoint's. */
-export const overlayOf = (training: Training, params: ReadonlyMap<string, Float32Array>): Map<string, HostTensor> =>
-  new Map(training.units.map((unit) => [unitName(unit), { shape: unit.shape, values: params.get(unitName(unit)) as Float32Array }]));
+export const overlayOf = (training: Training, params: ReadonlyMap<string, Float32Array>): Map<string, HostTensor> => training.parametrisation.overlay(params);
 
 const rowsOf = (opened: OpenedRecipe): TrainingRows => ({ forget: opened.forget.sequences, retain: opened.retain?.sequences ?? [] });
 
@@ -64,14 +65,14 @@ function openSteps(run: string, opened: OpenedRecipe, { target, pass, activation
   return openTraining({ model, recipe, target, rows, steps, pass: first, activations, spillFolder: run, controlVector, signal: hooks.signal, progress });
 }
 
-/** With a store: one pass up to the lowest target for all that is checked and evaluated, in place of one for each set. */
+/** With a store: one pass up to the lowest layer that changes for all that is checked and evaluated, in place of one for each set. */
 async function keepPrefixes(
   { handle, checks, evaluate }: OpenedRecipe,
   activations: Activations,
-  lowest: number,
+  until: Prefix | null,
   { signal, progress }: RunHooks,
 ): Promise<void> {
-  if (!activations.store) return;
+  if (!activations.store || !until) return;
   const sets = [checks?.forget, ...(checks?.utility ?? []), evaluate?.forget, evaluate?.near, ...(evaluate?.utility ?? [])];
   const sequences = sets.flatMap((set) => set?.sequences ?? []);
   if (sequences.length === 0) return;
@@ -82,8 +83,8 @@ async function keepPrefixes(
     rows,
     { ...asStored, signal },
     {
-      keep: new Set([lowest]),
-      until: { layer: lowest, at: 'feed' },
+      keep: new Set([until.layer]),
+      until,
       last: new Set(),
       activations,
       progress: (done, total) => progress?.('Preparing', done, total, 'layers'),
@@ -98,12 +99,13 @@ async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: R
   const { signal } = hooks;
   const original: Conditions = { ...asStored, signal };
   const rows = rowsOf(opened);
-  const lowest = Math.min(...expertsByLayer(target.experts).keys());
-  await keepPrefixes(opened, found.activations, lowest, hooks);
+  const place = placesOf(model, recipe, target).start;
+  const prefix = prefixBefore(place);
+  await keepPrefixes(opened, found.activations, prefix, hooks);
   const made = await openSteps(run, opened, found, 1, hooks);
   const routing: PreparedCheck['routing'] = {
-    forget: await prepareRouting(model, rows.forget, lowest, original, found.activations),
-    retain: await prepareRouting(model, rows.retain, lowest, original, found.activations),
+    forget: await prepareRouting(model, rows.forget, prefix, original, found.activations),
+    retain: await prepareRouting(model, rows.retain, prefix, original, found.activations),
   };
   if (!attributed && routing.forget)
     await writeAttribution(
@@ -112,14 +114,14 @@ async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: R
       { forget: routing.forget.record, retain: routing.retain?.record ?? null, rows: routing.forget.rows },
       recipe.seed,
     );
-  return { ...made, routing, prepared: await prepareChecks(model, opened, routing, { layer: lowest, at: 'feed' }, original, found.activations) };
+  return { ...made, routing, prepared: await prepareChecks(model, opened, routing, prefix, original, found.activations) };
 }
 
 /** Journals and state as they were at the last save: what came after it is done again. */
 async function openJournals(run: string, training: Training) {
   const stepsFile = path.join(run, 'steps.jsonl');
   const checksFile = path.join(run, 'checks.jsonl');
-  const saved = await loadState(run, training.units);
+  const saved = await loadState(run, training.parametrisation.parameters);
   unwrap(await truncateJournal(stepsFile, saved?.state.step ?? 0));
   // A later check than the weights kept of it is made again: those weights are needed.
   const upTo = saved === null ? -1 : (saved.lastGood?.step ?? 0);
@@ -154,7 +156,7 @@ export async function train(
   let lastSave = performance.now();
   reached(state.step);
   const save = async () => {
-    await saveState(run, { state, best, lastGood }, training.units);
+    await saveState(run, { state, best, lastGood }, training.parametrisation.parameters);
     lastSave = performance.now();
   };
   const due = (step: number) => step === 0 || (recipe.checks !== null && (step % recipe.checks.everySteps === 0 || step === recipe.steps));

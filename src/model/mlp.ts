@@ -100,17 +100,18 @@ export function gatedSharedBlock(mlp: Block, sharedGate: TensorRef): Block {
       width: closed.width + 1,
       inner: (w, x) => [linear(x, w.sharedGate), ...closed.inner(w, x)],
       output: (w, [logit, ...own]) => mul(sigmoid(logit), closed.output(w, own)) as Tensor2D,
-      // Parts wanted are the MLP's: nothing trains the gate.
       pullBack(w, x, [logit, ...own], dy, scale, wanted) {
         const open = sigmoid(logit);
-        const result = closed.pullBack(w, x, own, dy, (scale ? mul(open, scale) : open) as Tensor2D, wanted);
+        const ofMlp = new Set([...wanted.parts].filter((part) => part !== 'sharedGate'));
+        const result = closed.pullBack(w, x, own, dy, (scale ? mul(open, scale) : open) as Tensor2D, { ...wanted, parts: ofMlp });
         const dOpen = result.scale as Tensor2D;
         const { input } = result;
-        const dLogit = mul(scale ? mul(dOpen, scale) : dOpen, mul(open, sub(1, open)));
+        const dLogit = mul(scale ? mul(dOpen, scale) : dOpen, mul(open, sub(1, open))) as Tensor2D;
+        const dGate = wanted.parts.has('sharedGate') ? [['sharedGate', matMul(dLogit, x(), true, false)] as const] : [];
         return {
           ...(input ? { input: add(input, mul(dLogit, w.sharedGate)) as Tensor2D } : {}),
           ...(scale ? { scale: mul(dOpen, open) as Tensor2D } : {}),
-          parts: result.parts,
+          parts: new Map<string, Tensor>([...result.parts, ...dGate]),
         };
       },
     },

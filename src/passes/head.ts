@@ -1,13 +1,15 @@
 /** The head: final norm and logits in slices of the vocabulary; log-probabilities of targets, their gradient, KL. Never `[T, V]` at once unless asked. */
 import { linear } from '../model/linear';
-import type { TensorRef } from '../protocol/tensors';
+import { type TensorRef, unitName } from '../protocol/tensors';
 import { inScope, read, readInto, upload, uploadMatrix } from '../tensor/host';
 import { gatherRows, rowIndex } from '../tensor/rows';
 import { exp, grads, matMul, max, mul, reshape, softmax, sub, sum, type Tensor, type Tensor2D } from '../tensor/tf';
-import { addInto, addRows, blockRows, eachBlock, rowsAtOnce, takeRows, workRoom } from './blocks';
+import { noOverlay } from '../weights/store';
+import { addInto, addRow, addRows, blockRows, eachBlock, rowsAtOnce, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
 import { blockForward } from './forward';
 import type { Conditions, OpenModel } from './model';
+import { addPartGradient, gradientOf, namesOfTrained, unitsOnTape, type WeightGradients } from './weight-gradients';
 
 /** Bytes of one slice of the head's weight as f32. */
 const sliceBytes = 96 * 2 ** 20;
@@ -26,9 +28,15 @@ interface HeadSlice {
   readonly bias?: Tensor;
 }
 
-/** Runs `body` for consecutive slices `[from, to)` of the vocabulary with the slice of the head. */
-async function eachSlice(model: OpenModel, conditions: Conditions, body: (slice: HeadSlice, from: number, to: number) => Promise<void>): Promise<void> {
+/** Runs `body` for consecutive slices `[from, to)` of the vocabulary with the slice of the head; `original`: the checkpoint's own, where it is wanted. */
+async function eachSlice(
+  model: OpenModel,
+  conditions: Conditions,
+  body: (slice: HeadSlice, from: number, to: number, original: HeadSlice) => Promise<void>,
+  wantOriginal = false,
+): Promise<void> {
   const { head, headBias } = model.ends;
+  const isChanged = [head, ...(headBias ? [headBias] : [])].some((ref) => conditions.overlay.has(unitName(ref)));
   const [vocabulary, d] = head.shape;
   const size = sliceTokens(model);
   const slices = Array.from({ length: Math.ceil(vocabulary / size) }, (_, i) => [i * size, Math.min(vocabulary, (i + 1) * size)] as const).map(
@@ -47,9 +55,12 @@ async function eachSlice(model: OpenModel, conditions: Conditions, body: (slice:
   );
   for (const { parts, from, to } of slices) {
     const lease = await model.weights.lease<Readonly<Record<string, TensorRef>>>(parts, conditions.overlay);
+    const other = wantOriginal && isChanged ? await model.weights.lease<Readonly<Record<string, TensorRef>>>(parts, noOverlay) : lease;
+    const sliceOf = ({ w }: typeof lease): HeadSlice => ({ weight: w.weight as Tensor2D, bias: w.bias });
     try {
-      await body({ weight: lease.w.weight as Tensor2D, bias: lease.w.bias }, from, to);
+      await body(sliceOf(lease), from, to, sliceOf(other));
     } finally {
+      if (other !== lease) other.release();
       lease.release();
     }
   }
@@ -199,30 +210,73 @@ export async function scoreTargets(
   return { logp: picked.map((value, n) => value - logSumExp[n]), logSumExp, argmax: best ? of.map((row) => best.id[row]) : null, logits: kept };
 }
 
+/** Adds the gradients of a slice of the head, where it trains, from those of logits `[N, V']` of normed rows `[N, d]`. */
+function addHeadGradients(model: OpenModel, weights: WeightGradients | undefined, first: number, dLogits: Tensor2D, h: () => Tensor2D): void {
+  const { head, headBias } = model.ends;
+  const rows = [first, first + dLogits.shape[1]] as const;
+  if (weights?.trained.has(unitName(head)))
+    addPartGradient(model, weights.gradients, { ...head, rows, shape: [dLogits.shape[1], head.shape[1]] }, matMul(dLogits, h(), true, false));
+  if (headBias && weights?.trained.has(unitName(headBias)))
+    addPartGradient(model, weights.gradients, { ...headBias, rows, shape: [dLogits.shape[1]] }, sum(dLogits, 0));
+}
+
+/** What the targets' own logits add to the gradients of the head: coefficient[n] at ids[n]. */
+function addTargetGradients(
+  model: OpenModel,
+  weights: WeightGradients | undefined,
+  targets: readonly number[],
+  ids: Int32Array,
+  coefficient: Float64Array,
+  h: Float32Array,
+): void {
+  const { head, headBias } = model.ends;
+  const d = head.shape[1];
+  if (weights?.trained.has(unitName(head))) {
+    const gradient = gradientOf(model, weights.gradients, head);
+    for (const n of targets) addRow(gradient, ids[n], h, n * d, d, coefficient[n]);
+  }
+  if (headBias && weights?.trained.has(unitName(headBias))) {
+    const gradient = gradientOf(model, weights.gradients, headBias);
+    for (const n of targets) gradient[ids[n]] += coefficient[n];
+  }
+}
+
 /** Gradient of a function of normed rows back through the final norm into the stream: dx `[T, d]` += . */
-async function pullBackNorm(model: OpenModel, x: Float32Array, rows: Int32Array, dh: Float32Array, dx: Float32Array, conditions: Conditions): Promise<void> {
+async function pullBackNorm(
+  model: OpenModel,
+  x: Float32Array,
+  rows: Int32Array,
+  dh: Float32Array,
+  dx: Float32Array,
+  conditions: Conditions,
+  weights?: WeightGradients,
+): Promise<void> {
   const d = model.shape.hiddenSize;
   const { norm } = model.ends;
   const own = takeRows(x, rows, d);
   const lease = await model.weights.lease(norm.parts, conditions.overlay);
+  const trains = weights !== undefined && namesOfTrained(norm.parts, weights.trained).size > 0;
+  const units = trains ? await unitsOnTape(model, norm.parts, weights, conditions.overlay) : null;
   try {
     await eachBlock(rows.length, blockRows(norm.parts, 3), (from, to) => {
       const gradient = inScope(() => {
         const shape = [to - from, d] as const;
-        const [result] = grads((y) => norm.run(lease.w, y as Tensor2D))(
-          [upload(own.subarray(from * d, to * d), shape)],
+        const [result, ...dUnits] = grads((y, ...trained) => norm.run(units ? { ...lease.w, ...units.parts(trained) } : lease.w, y as Tensor2D))(
+          [upload(own.subarray(from * d, to * d), shape), ...(units?.tensors ?? [])],
           upload(dh.subarray(from * d, to * d), shape),
         );
+        units?.add(dUnits);
         return read(result);
       });
       addRows(dx, rows.subarray(from, to), gradient, d);
     });
   } finally {
+    units?.release();
     lease.release();
   }
 }
 
-/** Gradient of sum_n coefficient[n] * log p(ids[n] at rows[n]) with respect to the last stream: dx `[T, d]`. */
+/** Gradient of sum_n coefficient[n] * log p(ids[n] at rows[n]) with respect to the last stream: dx `[T, d]`; and to norm and head where they train. */
 export async function pullBackTargets(
   model: OpenModel,
   x: Float32Array,
@@ -232,6 +286,7 @@ export async function pullBackTargets(
   logSumExp: Float64Array,
   conditions: Conditions,
   kept: Float32Array | null = null,
+  weights?: WeightGradients,
 ): Promise<Float32Array> {
   const d = model.shape.hiddenSize;
   const dx = new Float32Array(x.length);
@@ -245,14 +300,10 @@ export async function pullBackTargets(
           ? uploadMatrix(kept.subarray(from * (last - first), to * (last - first)), to - from, last - first)
           : sliceLogits(h, slice, from, to);
         const block = workRoom(0, (to - from) * d);
-        readInto(
-          matMul(
-            scaledProbabilities(logits, from, logSumExp, (row) => -coefficient[row]),
-            slice.weight,
-          ),
-          block,
-        );
+        const dLogits = scaledProbabilities(logits, from, logSumExp, (row) => -coefficient[row]);
+        readInto(matMul(dLogits, slice.weight), block);
         addInto(dh.subarray(from * d, to * d), block);
+        addHeadGradients(model, weights, first, dLogits, () => uploadMatrix(h.subarray(from * d, to * d), to - from, d));
         const inside: number[] = [];
         for (let n = from; n < to; n++) if (ids[n] >= first && ids[n] < last) inside.push(n);
         if (inside.length === 0) return;
@@ -264,10 +315,11 @@ export async function pullBackTargets(
           d,
           inside.map((n) => coefficient[n]),
         );
+        addTargetGradients(model, weights, inside, ids, coefficient, h);
       }),
     ),
   );
-  await pullBackNorm(model, x, rows, dh, dx, conditions);
+  await pullBackNorm(model, x, rows, dh, dx, conditions, weights);
   return dx;
 }
 
@@ -279,53 +331,67 @@ export async function klDivergence(
   rows: Int32Array,
   coefficient: number,
   conditions: Conditions,
-): Promise<{ value: number; perRow: Float64Array; pullBack: () => Promise<Float32Array> }> {
+): Promise<{ value: number; perRow: Float64Array; pullBack: (weights?: WeightGradients) => Promise<Float32Array> }> {
   const d = model.shape.hiddenSize;
   const reference: Conditions = { ...conditions, overlay: new Map(), forbidden: new Map() };
   const now = await normed(model, x, rows, conditions);
   const then = await normed(model, original, rows, reference);
   const nowSum = logSum(rows.length);
   const thenSum = logSum(rows.length);
-  await eachSlice(model, conditions, (slice) =>
-    eachRows(rows.length, slice, conditions.signal, (from, to) =>
-      inScope(() => {
-        reduceBlock(sliceLogits(now, slice, from, to), nowSum, from);
-        reduceBlock(sliceLogits(then, slice, from, to), thenSum, from);
-      }),
-    ),
+  await eachSlice(
+    model,
+    conditions,
+    (slice, _first, _last, before) =>
+      eachRows(rows.length, slice, conditions.signal, (from, to) =>
+        inScope(() => {
+          reduceBlock(sliceLogits(now, slice, from, to), nowSum, from);
+          reduceBlock(sliceLogits(then, before, from, to), thenSum, from);
+        }),
+      ),
+    true,
   );
   const nowNormaliser = normaliser(nowSum);
   const thenNormaliser = normaliser(thenSum);
   const column = (values: Float64Array, from: number, to: number) => upload(Float32Array.from(values.subarray(from, to)), [to - from, 1]);
   const perRow = new Float64Array(rows.length);
-  await eachSlice(model, conditions, (slice) =>
-    eachRows(rows.length, slice, conditions.signal, (from, to) =>
-      inScope(() => {
-        const logNow = sub(sliceLogits(now, slice, from, to), column(nowNormaliser, from, to));
-        const logThen = sub(sliceLogits(then, slice, from, to), column(thenNormaliser, from, to));
-        read(sum(mul(exp(logThen), sub(logThen, logNow)), 1)).forEach((value, i) => {
-          perRow[from + i] += value;
-        });
-      }),
-    ),
+  await eachSlice(
+    model,
+    conditions,
+    (slice, _first, _last, before) =>
+      eachRows(rows.length, slice, conditions.signal, (from, to) =>
+        inScope(() => {
+          const logNow = sub(sliceLogits(now, slice, from, to), column(nowNormaliser, from, to));
+          const logThen = sub(sliceLogits(then, before, from, to), column(thenNormaliser, from, to));
+          read(sum(mul(exp(logThen), sub(logThen, logNow)), 1)).forEach((value, i) => {
+            perRow[from + i] += value;
+          });
+        }),
+      ),
+    true,
   );
   return {
     value: coefficient * perRow.reduce((total, value) => total + value, 0),
     perRow,
-    async pullBack() {
+    async pullBack(weights) {
       const dx = new Float32Array(x.length);
       const dh = new Float32Array(now.length);
-      await eachSlice(model, conditions, (slice) =>
-        eachRows(rows.length, slice, conditions.signal, (from, to) =>
-          inScope(() => {
-            const pNow = scaledProbabilities(sliceLogits(now, slice, from, to), from, nowNormaliser, () => coefficient);
-            const pThen = scaledProbabilities(sliceLogits(then, slice, from, to), from, thenNormaliser, () => coefficient);
-            const block = read(matMul(sub(pNow, pThen) as Tensor2D, slice.weight));
-            for (let i = 0; i < block.length; i++) dh[from * d + i] += block[i];
-          }),
-        ),
+      await eachSlice(
+        model,
+        conditions,
+        (slice, first, _last, before) =>
+          eachRows(rows.length, slice, conditions.signal, (from, to) =>
+            inScope(() => {
+              const pNow = scaledProbabilities(sliceLogits(now, slice, from, to), from, nowNormaliser, () => coefficient);
+              const pThen = scaledProbabilities(sliceLogits(then, before, from, to), from, thenNormaliser, () => coefficient);
+              const dLogits = sub(pNow, pThen) as Tensor2D;
+              const block = read(matMul(dLogits, slice.weight));
+              addHeadGradients(model, weights, first, dLogits, () => uploadMatrix(now.subarray(from * d, to * d), to - from, d));
+              for (let i = 0; i < block.length; i++) dh[from * d + i] += block[i];
+            }),
+          ),
+        true,
       );
-      await pullBackNorm(model, x, rows, dh, dx, conditions);
+      await pullBackNorm(model, x, rows, dh, dx, conditions, weights);
       return dx;
     },
   };

@@ -26,12 +26,12 @@ export const attentionPiece = 'attention';
 /** The shared experts or a dense layer. */
 export const sharedPiece = 'shared';
 
-/** `wanted`: the names of the pieces to keep; all when left out. */
-export function keptProducts(wanted?: ReadonlySet<string>): KeptProducts {
+/** `wanted`: whether a piece's products are kept; all when left out. */
+export function keptProducts(wanted?: (piece: string) => boolean): KeptProducts {
   const kept = new Map<string, readonly HeldTensor[]>();
   return {
     piece: (name) =>
-      wanted && !wanted.has(name)
+      wanted && !wanted(name)
         ? undefined
         : {
             put: (from, products) => void kept.set(`${name} ${from}`, products.map(keepAlive)),
@@ -89,14 +89,21 @@ export interface KeptLayers {
 }
 
 /**
- * Which layers from `lowest` (whose `trained` experts alone are pulled back) to `last` keep their products within `room` bytes:
+ * Which layers from `lowest` (of which the `trained` experts alone are pulled back; null: all of it) to `last` keep their products within `room` bytes:
  * from the top down, as those are given up first.
  */
-export function layersToKeep(layers: readonly Layer[], lowest: number, last: number, trained: ReadonlySet<number>, size: StepSize, room: number): KeptLayers {
+export function layersToKeep(
+  layers: readonly Layer[],
+  lowest: number,
+  last: number,
+  trained: ReadonlySet<number> | null,
+  size: StepSize,
+  room: number,
+): KeptLayers {
   const chosen: number[] = [];
   let bytes = 0;
   for (let layer = last; layer >= lowest; layer--) {
-    const own = layerBytes(layers[layer], size, layer === lowest ? trained : undefined);
+    const own = layerBytes(layers[layer], size, layer === lowest && trained ? trained : undefined);
     if (bytes + own > room) break;
     bytes += own;
     chosen.push(layer);

@@ -3,55 +3,21 @@
  * product) and forgotten. The choice of experts is the forward's. Weight gradients only where something trains.
  */
 import { runAttention } from '../model/attention';
-import type { Block, ClosedForm, Moe, Parts, WantedGradients, Weights } from '../model/family';
-import { elementCount, type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
+import type { Block, ClosedForm, Moe, Parts, Weights } from '../model/family';
+import { unitName } from '../protocol/tensors';
 import { discard, inScope, read, readInto, uploadMatrix } from '../tensor/host';
+import { exactProducts } from '../tensor/precision';
 import { replaying } from '../tensor/replay';
-import { add, grads, mul, slice, sum, type Tensor, type Tensor2D } from '../tensor/tf';
+import { add, grads, mul, sum, type Tensor, type Tensor2D } from '../tensor/tf';
 import { addInto, addRows, attentionRows, blockRows, cutSpans, eachBlock, takeRows, workRoom } from './blocks';
 import { breathe } from './breath';
+import { changedFrom, isBelow, type Place } from './components';
 import { blockForward, type EachBlock, type ExpertOutputs, eachExpertBlock, gatesAt, type LayerRouting, onSpan, tokensByExpert } from './forward';
 import type { KeptForward, KeptLayer } from './kept-forward';
 import { attentionPiece, expertPiece, type KeptPiece, type KeptProducts, sharedPiece } from './kept-products';
 import type { Conditions, OpenModel } from './model';
 import type { PackedBatch } from './packing';
-
-/** Gradients by unit name, summed over everything pulled back so far. */
-export type UnitGradients = Map<string, HostTensor>;
-
-/** `values` becomes the gradient's own. */
-function addGradient(gradients: UnitGradients, unit: string, shape: readonly number[], values: Float32Array): void {
-  const known = gradients.get(unit);
-  if (known) addInto(known.values, values);
-  else gradients.set(unit, { shape, values });
-}
-
-/** The trained units among a piece's parts, and how each part is cut from its unit. */
-function trainedParts(
-  model: OpenModel,
-  parts: Parts,
-  trained: ReadonlySet<string>,
-): { units: TensorRef[]; weights: (own: readonly Tensor[]) => Record<string, Tensor> } {
-  const units = new Map<string, TensorRef>();
-  for (const ref of Object.values(parts)) if (trained.has(unitName(ref))) units.set(unitName(ref), model.weights.unitOf(ref));
-  const names = [...units.keys()];
-  return {
-    units: [...units.values()],
-    weights: (own) =>
-      Object.fromEntries(
-        Object.entries(parts)
-          .filter(([, ref]) => units.has(unitName(ref)))
-          .map(([part, ref]) => {
-            const unit = own[names.indexOf(unitName(ref))];
-            if (!ref.rows) return [part, unit];
-            const [from, to] = ref.rows;
-            return [part, slice(unit, [from, ...ref.shape.slice(1).map(() => 0)], [to - from, ...ref.shape.slice(1)])];
-          }),
-      ),
-  };
-}
-
-const noParts: WantedGradients = { input: true, parts: new Set() };
+import { addPartGradient, gradientOf, namesOfTrained, partsTrain, unitsOnTape, type WeightGradients } from './weight-gradients';
 
 /** Runs `body` with what a block's closed gradient needs of its forward: kept since then, or computed again. */
 function withInner(
@@ -67,42 +33,62 @@ function withInner(
   own?.forEach(discard);
 }
 
-/** Vector-Jacobian product of a row-wise block: dy `[T, d]` -> dx `[T, d]`. */
+/** Vector-Jacobian product of a row-wise block: dy `[T, d]` -> dx `[T, d]`, null where only the weights' gradients are wanted. */
 async function pullBackBlock(
   model: OpenModel,
   block: Block,
   x: Float32Array,
   dy: Float32Array,
   conditions: Conditions,
+  weights: WeightGradients,
+  wantInput: boolean,
   kept?: KeptPiece,
-): Promise<Float32Array> {
+): Promise<Float32Array | null> {
   const d = model.shape.hiddenSize;
-  const dx = new Float32Array(x.length);
+  const dx = wantInput ? new Float32Array(x.length) : null;
+  const parts = namesOfTrained(block.parts, weights.trained);
+  if (!dx && parts.size === 0) return null;
+  const { closed } = block;
   const lease = await model.weights.lease(block.parts, conditions.overlay);
+  const units = closed ? null : await unitsOnTape(model, block.parts, weights, conditions.overlay);
   try {
     await eachBlock(x.length / d, blockRows(block.parts, 3), async (from, to) => {
       const upload = (stream: Float32Array) => uploadMatrix(stream.subarray(from * d, to * d), to - from, d);
-      const own = dx.subarray(from * d, to * d);
-      const { closed } = block;
+      const into = (result: Tensor) => {
+        if (dx) readInto(result, dx.subarray(from * d, to * d));
+      };
       if (closed) {
-        withInner(
-          closed,
-          lease.w,
-          () => upload(x),
-          from,
-          kept,
-          (inner) => readInto(closed.pullBack(lease.w, () => upload(x), inner, upload(dy), null, noParts).input as Tensor2D, own),
-        );
-      } else inScope(() => readInto(grads((rows) => block.run(lease.w, rows as Tensor2D))([upload(x)], upload(dy))[0], own));
+        let inputs: Tensor2D | null = null;
+        const rows = () => {
+          inputs ??= upload(x);
+          return inputs;
+        };
+        withInner(closed, lease.w, rows, from, kept, (inner) => {
+          const result = closed.pullBack(lease.w, rows, inner, upload(dy), null, { input: wantInput, parts });
+          if (dx) into(result.input as Tensor2D);
+          for (const [part, values] of result.parts) addPartGradient(model, weights.gradients, block.parts[part], values);
+        });
+      } else if (units) {
+        inScope(() => {
+          const run = (rows: Tensor2D, own: readonly Tensor[]) => block.run({ ...lease.w, ...units.parts(own) }, rows);
+          const rows = upload(x);
+          if (dx) {
+            const [dRows, ...own] = grads((first, ...rest) => run(first as Tensor2D, rest))([rows, ...units.tensors], upload(dy));
+            into(dRows);
+            units.add(own);
+          } else units.add(grads((...own) => run(rows, own))([...units.tensors], upload(dy)));
+        });
+      }
       await breathe(conditions.signal);
     });
   } finally {
+    units?.release();
     lease.release();
   }
   return dx;
 }
 
-/** Attention with its residual: dy `[T, d]` at its exit -> dx at its entrance. */
+/** Attention with its residual: dy `[T, d]` at its exit -> dx at its entrance. Kept results stand for its operations only where none of its weights train. */
 export async function pullBackAttention(
   model: OpenModel,
   layer: number,
@@ -110,29 +96,43 @@ export async function pullBackAttention(
   x: Float32Array,
   dy: Float32Array,
   conditions: Conditions,
+  weights: WeightGradients,
   kept?: KeptPiece,
 ): Promise<Float32Array> {
   const d = model.shape.hiddenSize;
   const { attention } = model.layers[layer];
   const dx = new Float32Array(x.length);
+  const trains = partsTrain(attention.parts, weights.trained);
   const lease = await model.weights.lease(attention.parts, conditions.overlay);
+  const units = trains ? await unitsOnTape(model, attention.parts, weights, conditions.overlay) : null;
   try {
     for (const span of cutSpans(batch.spans, attentionRows(attention.parts, 3))) {
       const rows = span.count * span.length;
       const results = kept?.take(span.start);
       onSpan(attention, span, x, d, dx, (own, rotation, mask) => {
         const dOwn = uploadMatrix(dy.subarray(span.start * d, (span.start + rows) * d), rows, d);
-        const run = grads((input) => runAttention(attention, lease.w, input as Tensor2D, rotation, mask, span.count));
+        const run = grads((input, ...trained) =>
+          runAttention(attention, units ? { ...lease.w, ...units.parts(trained) } : lease.w, input as Tensor2D, rotation, mask, span.count),
+        );
+        if (units) {
+          const [dInput, ...dUnits] = run([own, ...units.tensors], dOwn);
+          units.add(dUnits);
+          return dInput;
+        }
         return results ? replaying(results, () => run([own], dOwn)[0]) : run([own], dOwn)[0];
       });
       results?.forEach(discard);
       await breathe(conditions.signal);
     }
   } finally {
+    units?.release();
     lease.release();
   }
   return dx;
 }
+
+/** A router's products, whatever the precision. */
+const exactInScope = (body: () => void): void => exactProducts(() => inScope(body));
 
 /** Router: gradients of gates `[T, K]` and scores `[T, E]` back to its inputs u and its trained units. */
 async function pullBackRouter(
@@ -141,62 +141,42 @@ async function pullBackRouter(
   routing: LayerRouting,
   dGates: Float32Array,
   dScores: Float32Array | null,
-  trained: ReadonlySet<string>,
   du: Float32Array | null,
-  gradients: UnitGradients,
+  weights: WeightGradients,
   conditions: Conditions,
 ): Promise<void> {
   const d = model.shape.hiddenSize;
   const { router, experts } = moe;
   const { topK } = router;
-  const own = trainedParts(model, router.parts, trained);
-  if (!du && own.units.length === 0) return;
+  if (!du && !partsTrain(router.parts, weights.trained)) return;
   const forbidden = conditions.forbidden.get(routing.layer) ?? null;
   const lease = await model.weights.lease(router.parts, conditions.overlay);
-  const unitLease = await model.weights.lease(Object.fromEntries(own.units.map((unit) => [unitName(unit), unit])), conditions.overlay);
-  const units = own.units.map((unit) => unitLease.w[unitName(unit)]);
+  const units = await unitsOnTape(model, router.parts, weights, conditions.overlay);
   try {
     await eachBlock(routing.u.length / d, blockRows(router.parts, 3), (from, to) => {
-      const results = inScope(() => {
+      exactInScope(() => {
         const rows = to - from;
         const inputs = uploadMatrix(routing.u.subarray(from * d, to * d), rows, d);
         const gateWeights = uploadMatrix(dGates.subarray(from * topK, to * topK), rows, topK);
         const scoreWeights = dScores ? uploadMatrix(dScores.subarray(from * experts, to * experts), rows, experts) : null;
         const chosen = routing.choice.subarray(from * topK, to * topK);
         const weighted = (u: Tensor2D, trainedUnits: readonly Tensor[]) => {
-          const logits = router.logits({ ...lease.w, ...own.weights(trainedUnits) }, u, forbidden);
+          const logits = router.logits({ ...lease.w, ...units.parts(trainedUnits) }, u, forbidden);
           const scores = router.scores(logits);
           const fromGates = sum(mul(router.gates(logits, scores, chosen, forbidden), gateWeights));
           return scoreWeights ? add(fromGates, sum(mul(scores, scoreWeights))) : fromGates;
         };
-        return du
-          ? grads((u, ...rest) => weighted(u as Tensor2D, rest))([inputs, ...units]).map(read)
-          : grads((...rest) => weighted(inputs, rest))(units).map(read);
-      });
-      if (du) addInto(du.subarray(from * d, to * d), results[0]);
-      own.units.forEach((unit, i) => {
-        addGradient(gradients, unitName(unit), unit.shape, results[du ? i + 1 : i]);
+        if (!du) return units.add(grads((...rest) => weighted(inputs, rest))([...units.tensors]));
+        const [dInputs, ...dUnits] = grads((u, ...rest) => weighted(u as Tensor2D, rest))([inputs, ...units.tensors]);
+        addInto(du.subarray(from * d, to * d), read(dInputs));
+        units.add(dUnits);
       });
     });
   } finally {
-    unitLease.release();
+    units.release();
     lease.release();
   }
   await breathe(conditions.signal);
-}
-
-/** Adds the gradient of one part to that of the unit it is cut from. */
-function addPartGradient(model: OpenModel, gradients: UnitGradients, ref: TensorRef, values: Tensor): void {
-  const unit = model.weights.unitOf(ref);
-  const own = workRoom(0, values.size);
-  readInto(values, own);
-  let known = gradients.get(unitName(ref));
-  if (!known) {
-    known = { shape: unit.shape, values: new Float32Array(elementCount(unit.shape)) };
-    gradients.set(unitName(ref), known);
-  }
-  const first = (ref.rows?.[0] ?? 0) * (values.size / ref.shape[0]);
-  addInto(known.values.subarray(first, first + values.size), own);
 }
 
 /** One expert on its tokens, by its closed form: gradients of its gates, its inputs and its trained units. */
@@ -207,15 +187,14 @@ async function pullBackClosed(
   routing: LayerRouting,
   list: { rows: Int32Array; slots: Int32Array },
   dy: Float32Array,
-  trained: ReadonlySet<string>,
   dGates: Float32Array,
   du: Float32Array | null,
-  gradients: UnitGradients,
+  weights: WeightGradients,
   conditions: Conditions,
   kept: KeptPiece | undefined,
 ): Promise<void> {
   const d = model.shape.hiddenSize;
-  const parts = new Set(Object.entries(block.parts).flatMap(([part, ref]) => (trained.has(unitName(ref)) ? [part] : [])));
+  const parts = namesOfTrained(block.parts, weights.trained);
   const lease = await model.weights.lease(block.parts, conditions.overlay);
   try {
     await eachBlock(list.rows.length, blockRows(block.parts, 3), async (from, to) => {
@@ -239,7 +218,7 @@ async function pullBackClosed(
           readInto(result.input as Tensor2D, dInputs);
           addRows(du, rows, dInputs, d);
         }
-        for (const [part, values] of result.parts) addPartGradient(model, gradients, block.parts[part], values);
+        for (const [part, values] of result.parts) addPartGradient(model, weights.gradients, block.parts[part], values);
       });
       await breathe(conditions.signal);
     });
@@ -255,17 +234,14 @@ async function pullBackExpert(
   routing: LayerRouting,
   list: { rows: Int32Array; slots: Int32Array },
   dy: Float32Array,
-  trained: ReadonlySet<string>,
   dGates: Float32Array,
   du: Float32Array | null,
-  gradients: UnitGradients,
+  weights: WeightGradients,
   conditions: Conditions,
 ): Promise<void> {
   const d = model.shape.hiddenSize;
-  const own = trainedParts(model, block.parts, trained);
   const lease = await model.weights.lease(block.parts, conditions.overlay);
-  const unitLease = await model.weights.lease(Object.fromEntries(own.units.map((unit) => [unitName(unit), unit])), conditions.overlay);
-  const units = own.units.map((unit) => unitLease.w[unitName(unit)]);
+  const units = await unitsOnTape(model, block.parts, weights, conditions.overlay);
   try {
     const most = blockRows(block.parts, 3);
     for (let from = 0; from < list.rows.length; from += most) {
@@ -276,10 +252,10 @@ async function pullBackExpert(
         const inputs = uploadMatrix(takeRows(routing.u, rows, d, workRoom(0, size)), rows.length, d);
         const gates = uploadMatrix(gatesAt(routing, slots), rows.length, 1);
         const dOut = uploadMatrix(takeRows(dy, rows, d, workRoom(1, size)), rows.length, d);
-        const output = (x: Tensor2D, gate: Tensor, trainedUnits: readonly Tensor[]) => mul(block.run({ ...lease.w, ...own.weights(trainedUnits) }, x), gate);
+        const output = (x: Tensor2D, gate: Tensor, trainedUnits: readonly Tensor[]) => mul(block.run({ ...lease.w, ...units.parts(trainedUnits) }, x), gate);
         const results = du
-          ? grads((gate, x, ...rest) => output(x as Tensor2D, gate, rest))([gates, inputs, ...units], dOut)
-          : grads((gate, ...rest) => output(inputs, gate, rest))([gates, ...units], dOut);
+          ? grads((gate, x, ...rest) => output(x as Tensor2D, gate, rest))([gates, inputs, ...units.tensors], dOut)
+          : grads((gate, ...rest) => output(inputs, gate, rest))([gates, ...units.tensors], dOut);
         read(results[0]).forEach((value, i) => {
           dGates[slots[i]] = value;
         });
@@ -288,14 +264,12 @@ async function pullBackExpert(
           readInto(results[1], dInputs);
           addRows(du, rows, dInputs, d);
         }
-        own.units.forEach((unit, i) => {
-          addGradient(gradients, unitName(unit), unit.shape, read(results[(du ? 2 : 1) + i]));
-        });
+        units.add(results.slice(du ? 2 : 1));
       });
       await breathe(conditions.signal);
     }
   } finally {
-    unitLease.release();
+    units.release();
     lease.release();
   }
 }
@@ -307,14 +281,12 @@ function rowProduct(a: Float32Array, i: number, b: Float32Array, j: number, d: n
   return sum;
 }
 
-export interface FeedPullBack {
-  readonly trained: ReadonlySet<string>;
-  readonly gradients: UnitGradients;
+export interface FeedPullBack extends WeightGradients {
   /** Gradient with respect to the affinities `[T, E]` (anchor), added at the router. */
   readonly dScores?: Float32Array;
   /** What is leased after it. */
   readonly next?: readonly Parts[];
-  /** Also the gradient at the feed-forward's entrance; false at the lowest target layer. */
+  /** Also the gradient at the feed-forward's entrance; false where nothing below it trains. */
   readonly wantInput: boolean;
   /** Products that the layer's forward kept. */
   readonly products?: KeptProducts;
@@ -332,27 +304,33 @@ export async function pullBackFeed(
 ): Promise<Float32Array | null> {
   const d = model.shape.hiddenSize;
   const { feed } = model.layers[kept.layer];
-  const { trained, gradients, wantInput } = options;
+  const { trained, wantInput } = options;
   const entrance = () => {
     if (!kept.feedEntrance) throw new Error(`The entrance of layer ${kept.layer}'s feed-forward was not kept.`);
     return kept.feedEntrance;
   };
+  // The norm's own gradient comes from that of what it gives.
+  const wantNormed = wantInput || partsTrain(feed.norm.parts, trained);
+  const throughNorm = async (du: Float32Array): Promise<Float32Array | null> => {
+    const dx = await pullBackBlock(model, feed.norm, entrance(), du, conditions, options, wantInput);
+    if (dx) addInto(dx, dy);
+    return dx;
+  };
+  const shared = options.products?.piece(sharedPiece);
   if (feed.kind === 'dense') {
-    if (!wantInput) return null;
+    if (!wantNormed && !partsTrain(feed.block.parts, trained)) return null;
     model.weights.ahead([feed.norm.parts, feed.block.parts, ...(options.next ?? [])], conditions.overlay);
     const u = await blockForward(model.weights, feed.norm, entrance(), d, conditions);
-    const du = await pullBackBlock(model, feed.block, u, dy, conditions, options.products?.piece(sharedPiece));
-    const dx = await pullBackBlock(model, feed.norm, entrance(), du, conditions);
-    addInto(dx, dy);
-    return dx;
+    const du = await pullBackBlock(model, feed.block, u, dy, conditions, options, wantNormed, shared);
+    return du && throughNorm(du);
   }
   const routing = kept.routing;
   if (!routing) throw new Error(`No routing was kept for layer ${kept.layer}.`);
-  const du = wantInput ? new Float32Array(routing.u.length) : null;
+  const du = wantNormed ? new Float32Array(routing.u.length) : null;
   const dGates = new Float32Array(routing.gates.length);
-  const routerTrains = Object.values(feed.router.parts).some((ref) => trained.has(unitName(ref)));
+  const routerTrains = partsTrain(feed.router.parts, trained);
   const lists = tokensByExpert(routing.choice, feed.router.topK, feed.experts);
-  if (wantInput) {
+  if (du) {
     const chosen = lists.flatMap(({ rows }, e) => (rows.length > 0 ? [feed.expert(e).parts] : []));
     model.weights.ahead(
       [...chosen, feed.router.parts, ...(feed.shared ? [feed.shared.parts] : []), feed.norm.parts, ...(options.next ?? [])],
@@ -363,11 +341,10 @@ export async function pullBackFeed(
     const list = lists[e];
     if (list.rows.length === 0) continue;
     const block = feed.expert(e);
-    const expertTrains = Object.values(block.parts).some((ref) => trained.has(unitName(ref)));
-    if (wantInput || expertTrains) {
+    if (du || partsTrain(block.parts, trained)) {
       const kept = options.products?.piece(expertPiece(e));
-      if (block.closed) await pullBackClosed(model, block, block.closed, routing, list, dy, trained, dGates, du, gradients, conditions, kept);
-      else await pullBackExpert(model, block, routing, list, dy, trained, dGates, du, gradients, conditions);
+      if (block.closed) await pullBackClosed(model, block, block.closed, routing, list, dy, dGates, du, options, conditions, kept);
+      else await pullBackExpert(model, block, routing, list, dy, dGates, du, options, conditions);
     } else if (routerTrains) {
       const each = (i: number, values: Float32Array, at: number) => {
         dGates[list.slots[i]] = rowProduct(dy, list.rows[i] * d, values, at, d);
@@ -381,17 +358,22 @@ export async function pullBackFeed(
         });
     }
   }
-  await pullBackRouter(model, feed, routing, dGates, options.dScores ?? null, trained, du, gradients, conditions);
+  await pullBackRouter(model, feed, routing, dGates, options.dScores ?? null, du, options, conditions);
+  const dShared = feed.shared && (await pullBackBlock(model, feed.shared, routing.u, dy, conditions, options, du !== null, shared));
   if (!du) return null;
-  if (feed.shared) addInto(du, await pullBackBlock(model, feed.shared, routing.u, dy, conditions, options.products?.piece(sharedPiece)));
-  const dx = await pullBackBlock(model, feed.norm, entrance(), du, conditions);
-  addInto(dx, dy);
-  return dx;
+  if (dShared) addInto(du, dShared);
+  return throughNorm(du);
 }
 
-export interface PullBackOptions {
-  readonly trained: ReadonlySet<string>;
-  readonly gradients: UnitGradients;
+/** Gradient at the tokens' embeddings `[T, d]`, added to the rows they were taken from. */
+function pullBackEmbedding(model: OpenModel, { ids }: PackedBatch, dx: Float32Array, gradients: WeightGradients['gradients']): void {
+  const { embedding } = model.ends;
+  addRows(gradientOf(model, gradients, embedding), ids, dx, model.shape.hiddenSize);
+}
+
+export interface PullBackOptions extends WeightGradients {
+  /** The entrance of the lowest piece that trains; found where left out. */
+  readonly from?: Place;
   /** Anchors: gradient with respect to the affinities of a layer. */
   readonly dScores: ReadonlyMap<number, Float32Array>;
   /** Kept outputs of frozen experts of the lowest layer. */
@@ -402,7 +384,7 @@ export interface PullBackOptions {
   readonly ran?: (layer: number, part: 'attention' | 'feed') => void;
 }
 
-/** From dy at the exit of the highest kept layer down to the feed-forward of the lowest: fills `gradients`. `kept` and `dy` are used up. */
+/** From dy at the exit of the highest kept layer down to the lowest piece that trains: fills `gradients`. `kept` and `dy` are used up. */
 export async function pullBack(
   model: OpenModel,
   batch: PackedBatch,
@@ -411,23 +393,28 @@ export async function pullBack(
   conditions: Conditions,
   options: PullBackOptions,
 ): Promise<void> {
+  const { trained, gradients } = options;
+  const end = options.from ?? changedFrom(model, trained);
   let gradient = dy;
   for (let own = await kept.pop(); own; own = await kept.pop()) {
-    if (options.dAfter?.layer === own.layer) addInto(gradient, options.dAfter.gradient);
-    const lowest = kept.size() === 0;
-    options.ran?.(own.layer, 'feed');
+    const { layer, products } = own;
+    if (isBelow({ layer, at: 'feed' }, end)) return;
+    if (options.dAfter?.layer === layer) addInto(gradient, options.dAfter.gradient);
+    options.ran?.(layer, 'feed');
     const atFeed = await pullBackFeed(model, own, gradient, conditions, {
-      trained: options.trained,
-      gradients: options.gradients,
-      dScores: options.dScores.get(own.layer),
-      wantInput: !lowest,
-      next: [model.layers[own.layer].attention.parts],
-      products: own.products,
-      outputs: lowest ? options.outputs : undefined,
+      trained,
+      gradients,
+      dScores: options.dScores.get(layer),
+      wantInput: isBelow(end, { layer, at: 'feed' }),
+      next: [model.layers[layer].attention.parts],
+      products,
+      outputs: kept.size() === 0 ? options.outputs : undefined,
     });
-    if (lowest || !atFeed) return;
-    if (!own.entrance) throw new Error(`The entrance of layer ${own.layer} was not kept.`);
-    options.ran?.(own.layer, 'attention');
-    gradient = await pullBackAttention(model, own.layer, batch, own.entrance, atFeed, conditions, own.products?.piece(attentionPiece));
+    if (!atFeed) return;
+    if (!own.entrance) throw new Error(`The entrance of layer ${layer} was not kept.`);
+    options.ran?.(layer, 'attention');
+    gradient = await pullBackAttention(model, layer, batch, own.entrance, atFeed, conditions, options, products?.piece(attentionPiece));
+    if (!isBelow(end, { layer, at: 'attention' })) return;
   }
+  if (trained.has(unitName(model.ends.embedding))) pullBackEmbedding(model, batch, gradient, gradients);
 }

@@ -25,7 +25,11 @@ export const defaults = {
   train: given('expert+router' as const, `${paper}, Algorithm 1, step 4`),
   method: given('npo' as const, `${ours}: of the four methods NPO leaves the neighbouring topic most intact`),
   anchorForm: given('paper' as const, `${paper}, Eq. 4`),
-  routerProjection: given(false as const, `${paper}: not part of its method (it is GRIP's, arXiv 2601.16905)`),
+  routerProjection: given(false as boolean, `${paper}: not part of its method (it is GRIP's, arXiv 2601.16905)`),
+  lora: {
+    rank: given(8, 'LoRA (arXiv 2106.09685), the rank of most of its tables; PEFT, default r'),
+    alphaTimesRank: given(2, 'Common practice: alpha is twice the rank'),
+  },
   optimizer: {
     lr: given(1e-4, `${paper}, hyper-parameters of the single-expert runs`),
     beta1: given(0.9, torch),
@@ -74,7 +78,7 @@ export const methodDefaults = {
 /** Defaults that follow from the method, from what trains, or from whether there is a retain set. */
 export const conditionalDefaults = {
   anchorWeight: given(1, `${paper}, Table 6: best of 0, 1, 100, 1000`),
-  anchorWeightRouterFrozen: given(0, 'The routing of a frozen router over fixed inputs can not move'),
+  anchorWeightRouterFrozen: given(0, 'The routing of a frozen router over fixed inputs can not move; the baselines of the paper have no anchor'),
   retainKind: given('nll' as const, `${paper}, Eq. 3 with the retain term of GDIFF`),
   retainWeight: given(1, `${paper}, hyper-parameters: lambda 1`),
   retainKindNone: given('none' as const, 'GA has no retain term by definition, RMU has its own'),
@@ -90,7 +94,7 @@ function flatten(table: Readonly<Record<string, unknown>>, prefix: string, when?
   });
 }
 
-const { anchorForm, checksEverySteps, checksUtility, stopPatience, ...plain } = defaults;
+const { anchorForm, lora, checksEverySteps, checksUtility, stopPatience, ...plain } = defaults;
 const withoutRetain = 'without retain';
 const off = 'A rule that is not written does not stop the run';
 
@@ -98,8 +102,14 @@ const off = 'A rule that is not written does not stop the run';
 export const recipeDefaults: readonly RecipeDefault[] = [
   ...flatten(plain, ''),
   { field: 'anchor.form', ...anchorForm },
+  { field: 'train.lora.rank', ...lora.rank, when: 'train is lora' },
+  { field: 'train.lora.alpha', value: 'twice the rank', source: lora.alphaTimesRank.source, when: 'train is lora' },
   { field: 'anchor.weight', ...conditionalDefaults.anchorWeight, when: 'the router trains' },
-  { field: 'anchor.weight', ...conditionalDefaults.anchorWeightRouterFrozen, when: 'the router does not train' },
+  {
+    field: 'anchor.weight',
+    ...conditionalDefaults.anchorWeightRouterFrozen,
+    when: 'the router of the target does not train, or all parameters or LoRA adapters do',
+  },
   { field: 'retainLoss.kind', ...conditionalDefaults.retainKind, when: 'method is npo, gdiff or simnpo' },
   { field: 'retainLoss.kind', ...conditionalDefaults.retainKindNone, when: 'method is ga or rmu' },
   { field: 'retainLoss.kind', ...conditionalDefaults.retainKindWithoutRetain, when: withoutRetain },

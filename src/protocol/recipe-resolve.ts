@@ -3,6 +3,7 @@ import { fail, ok, type Result } from './fault';
 import { conditionalDefaults, defaults, methodDefaults } from './recipe-defaults';
 import { memoryBytes } from './recipe-memory';
 import type { MethodChoice, MethodId, Recipe, ResolvedRecipe } from './recipe-schema';
+import type { ComponentChoice, TrainChoice } from './train-choice';
 
 export interface Resolution {
   readonly recipe: ResolvedRecipe;
@@ -42,15 +43,35 @@ function retainLoss(recipe: Recipe, method: MethodId): Result<ResolvedRecipe['re
   return ok({ kind: written.kind ?? usual.value, weight });
 }
 
-function trained(recipe: Recipe): Result<ResolvedRecipe['train']> {
+function componentFault({ kind, layers, experts }: ComponentChoice): Result<void> {
+  if (experts && kind !== 'expert') return fail('bad-data', `Recipe field "train.components": "experts" has no meaning for kind "${kind}".`, 'Take it out.');
+  if (layers && (kind === 'embedding' || kind === 'head'))
+    return fail('bad-data', `Recipe field "train.components": "layers" has no meaning for kind "${kind}", which belongs to no layer.`, 'Take it out.');
+  return ok(undefined);
+}
+
+function trained(recipe: Recipe): Result<TrainChoice> {
   const train = recipe.train ?? defaults.train.value;
-  if (train === 'expert+router' || train === 'expert' || train === 'router') return ok(train);
-  const what = train === 'full' ? 'all parameters ("train": "full")' : 'LoRA adapters ("train": {"lora": ...})';
-  return fail(
-    'unsupported',
-    `This version does not train ${what}; it trains the target experts, the routers of their layers, or both.`,
-    'Set "train" to "expert+router", "expert" or "router".',
-  );
+  if (typeof train === 'string') return ok(train);
+  if ('lora' in train) {
+    const rank = train.lora.rank ?? defaults.lora.rank.value;
+    return ok({ lora: { rank, alpha: train.lora.alpha ?? defaults.lora.alphaTimesRank.value * rank } });
+  }
+  for (const component of train.components) {
+    const checked = componentFault(component);
+    if (!checked.ok) return checked;
+  }
+  return ok(train);
+}
+
+/** Whether the routers that the anchor looks at train, as far as the recipe alone can tell. */
+function trainsTargetRouter(train: TrainChoice, target: Recipe['target']): boolean {
+  if (train === 'expert+router' || train === 'router') return true;
+  if (typeof train === 'string' || 'lora' in train) return false;
+  const routers = train.components.filter(({ kind }) => kind === 'router');
+  if (typeof target !== 'object' || 'random' in target || 'esft' in target) return routers.length > 0;
+  const targets = 'experts' in target ? target.experts : [target];
+  return targets.every(({ layer }) => routers.some(({ layers }) => layers === undefined || layers.includes(layer)));
 }
 
 function checked(recipe: Recipe): Result<Pick<ResolvedRecipe, 'checks' | 'stop' | 'evaluate'>> {
@@ -99,13 +120,6 @@ function warningsOf(recipe: Recipe): string[] {
 export function resolveRecipe(recipe: Recipe): Result<Resolution> {
   const train = trained(recipe);
   if (!train.ok) return train;
-  if (recipe.routerProjection) {
-    return fail(
-      'unsupported',
-      'This version does not project the router\'s update ("routerProjection": true); it holds the routing with the anchor.',
-      'Take "routerProjection" out.',
-    );
-  }
   const twice = duplicateExpert(recipe);
   if (twice !== undefined) return fail('bad-data', `Recipe field "target.experts" names ${twice} twice.`, 'Name each expert once.');
   const choice = methodChoice(recipe);
@@ -115,7 +129,8 @@ export function resolveRecipe(recipe: Recipe): Result<Resolution> {
   if (!measured.ok) return measured;
   const memory = memoryBytes(recipe.memory ?? defaults.memory.value);
   if (!memory.ok) return memory;
-  const usualAnchor = train.value === 'expert' ? conditionalDefaults.anchorWeightRouterFrozen : conditionalDefaults.anchorWeight;
+  const anchored = trainsTargetRouter(train.value, recipe.target);
+  const usualAnchor = anchored ? conditionalDefaults.anchorWeight : conditionalDefaults.anchorWeightRouterFrozen;
   const { optimizer = {}, scoring = {} } = recipe;
   return ok({
     recipe: {
@@ -127,7 +142,7 @@ export function resolveRecipe(recipe: Recipe): Result<Resolution> {
       ...choice,
       anchor: { weight: recipe.anchor?.weight ?? usualAnchor.value, form: recipe.anchor?.form ?? defaults.anchorForm.value },
       retainLoss: retain.value,
-      routerProjection: defaults.routerProjection.value,
+      routerProjection: recipe.routerProjection ?? defaults.routerProjection.value,
       optimizer: {
         lr: optimizer.lr ?? defaults.optimizer.lr.value,
         beta1: optimizer.beta1 ?? defaults.optimizer.beta1.value,

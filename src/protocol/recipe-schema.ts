@@ -1,5 +1,6 @@
 /** The recipe `*.uoe.json` as zod 4 schemas (DESIGN 4.2): what a person may write, and every type made from it. */
 import { z } from 'zod';
+import { componentKinds, type TrainChoice } from './train-choice';
 
 const path = z.string().min(1);
 const whole = z.int().min(0);
@@ -18,7 +19,13 @@ const targetSchema = z.union([
   z.strictObject({ esft: path }),
 ]);
 
-const trainSchema = z.union([z.enum(['expert+router', 'expert', 'router', 'full']), z.strictObject({ lora: z.strictObject({ rank: count.optional() }) })]);
+const componentSchema = z.strictObject({ kind: z.enum(componentKinds), layers: z.array(whole).min(1).optional(), experts: z.array(whole).min(1).optional() });
+
+const trainSchema = z.union([
+  z.enum(['expert+router', 'expert', 'router', 'full']),
+  z.strictObject({ lora: z.strictObject({ rank: count.optional(), alpha: positive.optional() }) }),
+  z.strictObject({ components: z.array(componentSchema).min(1) }),
+]);
 
 const steeringSchema = z.union([positive, z.strictObject({ timesHiddenNorm: positive })]);
 const controlVectorSchema = z.union([z.literal('seed'), z.strictObject({ file: path, tensor: z.string().min(1) })]);
@@ -48,7 +55,9 @@ export const recipeSchema = z.strictObject({
   forget: path.describe('Data file with what to forget.'),
   retain: path.optional().describe('Data file with what to keep.'),
   target: targetSchema.optional().describe('Which expert: the best by affinity, a named one, several, a random one of another layer, or an ESFT expert list.'),
-  train: trainSchema.optional().describe('Which parameters move.'),
+  train: trainSchema
+    .optional()
+    .describe('Which parameters move: parts of the target, all of them, LoRA adapters, or whole kinds of components, of some layers or all.'),
   method: z.enum(['npo', 'gdiff', 'ga', 'simnpo', 'rmu']).optional().describe('Forget loss.'),
   methodOptions: anyMethodOptions
     .optional()
@@ -130,10 +139,10 @@ export interface ResolvedCommon {
   readonly forget: string;
   readonly retain: string | null;
   readonly target: TargetChoice;
-  readonly train: 'expert+router' | 'expert' | 'router';
+  readonly train: TrainChoice;
   readonly anchor: { readonly weight: number; readonly form: 'paper' | 'released' };
   readonly retainLoss: { readonly kind: 'nll' | 'kl' | 'none'; readonly weight: number };
-  readonly routerProjection: false;
+  readonly routerProjection: boolean;
   readonly optimizer: {
     readonly lr: number;
     readonly beta1: number;

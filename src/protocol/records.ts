@@ -1,4 +1,5 @@
 /** What a run writes and every view reads (DESIGN 4.3). Numbers in the journals carry 9 significant digits. */
+import type { TrainChoice } from './train-choice';
 
 /** Layer and expert as in the checkpoint's tensor names, 0-based. */
 export interface ExpertId {
@@ -9,7 +10,7 @@ export interface ExpertId {
 /** What trains: experts, and the routers of which layers. */
 export interface Target {
   readonly experts: readonly ExpertId[];
-  readonly train: 'expert+router' | 'expert' | 'router';
+  readonly train: TrainChoice;
 }
 
 /** One row of steps.jsonl: all fields belong to the weights before this step's update and to its batch. */

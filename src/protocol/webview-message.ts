@@ -12,7 +12,7 @@ const settingsPatch = z
   .object({
     target: z.enum(['one', 'recipe']),
     method: z.string().max(64),
-    train: z.enum(['expert+router', 'expert', 'router']),
+    train: z.enum(['expert+router', 'expert', 'router', 'full', 'recipe']),
     lr: z.number().positive().max(10),
     steps: z.number().int().min(1).max(1_000_000),
     batchSize: z.union([z.number().int().min(1).max(1_000_000), z.literal('all')]),

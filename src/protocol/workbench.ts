@@ -125,7 +125,8 @@ export interface PlanSettings {
   /** The expert chosen in step 2, or what the recipe says. */
   readonly target: 'one' | 'recipe';
   readonly method: string;
-  readonly train: 'expert+router' | 'expert' | 'router';
+  /** 'recipe': what the recipe says, which is none of the others. */
+  readonly train: 'expert+router' | 'expert' | 'router' | 'full' | 'recipe';
   readonly lr: number;
   readonly steps: number;
   /** Rows of a step: 'all' is the whole set. */

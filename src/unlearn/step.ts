@@ -1,23 +1,25 @@
 /** One training step: forward from the target layer on, losses, pull back, AdamW. The rest of the model is constants. */
 import { expertSlots, keptSlots } from '../attribution/routing';
 import { addInto, addRows, takeRows } from '../passes/blocks';
-import { attentionForward, feedForward, type LayerRouting, moeForward } from '../passes/forward';
+import { attentionForward, embed, feedForward, type LayerRouting, moeForward } from '../passes/forward';
 import type { FrozenOutputs } from '../passes/frozen-outputs';
 import { klDivergence, pullBackTargets, scoreTargets } from '../passes/head';
 import { type KeptForward, type KeptLayer, keptForward, keptShare } from '../passes/kept-forward';
 import { attentionPiece, expertPiece, type KeptProducts, keptProducts, layersToKeep, productRoom, stepSize } from '../passes/kept-products';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import { type PackedBatch, pack, targetsOf } from '../passes/packing';
-import { pullBack, type UnitGradients } from '../passes/pull-back';
+import { pullBack } from '../passes/pull-back';
+import { partsTrain, type UnitGradients } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { StepRecord, Target } from '../protocol/records';
-import { elementCount, type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
+import { type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
 import type { Overlay } from '../weights/store';
 import { clipped, type OptimizerState, update } from './adamw';
 import { anchor } from './anchor';
 import { batchAt, microBatches } from './batches';
 import type { BatchTotals, SequenceBatch } from './loss';
 import { forgetLoss } from './methods';
+import type { Parametrisation } from './parametrisation';
 import { retainNll } from './retain';
 import { rmu } from './rmu';
 import { learningRate } from './schedule';
@@ -39,7 +41,12 @@ export interface Training {
   /** Steps whose rows `set` holds. */
   readonly steps: StepRange;
   readonly set: TrainingSet;
+  /** Weights of the checkpoint that move. */
   readonly units: readonly TensorRef[];
+  /** What the optimizer moves, and how it makes those weights. */
+  readonly parametrisation: Parametrisation;
+  /** Experts of the lowest layer that train. */
+  readonly trainedHere: ReadonlySet<number>;
   /** RMU's c * u `[d]`, else null. */
   readonly control: Float32Array | null;
   readonly frozen: FrozenOutputs;
@@ -77,7 +84,7 @@ interface Totals {
 
 const overlayOf = (training: Training, params: ReadonlyMap<string, Float32Array>): Overlay => {
   const overlay = new Map<string, HostTensor>(training.overlay);
-  for (const unit of training.units) overlay.set(unitName(unit), { shape: unit.shape, values: params.get(unitName(unit)) as Float32Array });
+  for (const [unit, values] of training.parametrisation.overlay(params)) overlay.set(unit, values);
   return overlay;
 };
 
@@ -106,6 +113,16 @@ interface RoutingCounts {
   target: number;
 }
 
+/** Pieces of a layer whose products its pull-back takes: of the lowest the experts that train, elsewhere all but an attention in training. */
+function piecesToKeep({ model, set, trainedHere }: Training, layer: number, trained: ReadonlySet<string>): (piece: string) => boolean {
+  if (set.routed && layer === set.lowest) {
+    const own = new Set([...trainedHere].map(expertPiece));
+    return (piece) => own.has(piece);
+  }
+  const attentionTrains = partsTrain(model.layers[layer].attention.parts, trained);
+  return (piece) => !(attentionTrains && piece === attentionPiece);
+}
+
 /** Forward, losses and gradients of one micro-batch. `members`: positions in the training set. `products`, `kept`: what it keeps, for the caller to release. */
 async function microStep(
   training: Training,
@@ -131,8 +148,10 @@ async function microStep(
   const retainRows = rowsOf(batch, members.forget.length, positions.length);
   const targets = expertsByLayer(target.experts);
 
-  const trainedHere = new Set(target.train === 'router' ? [] : (targets.get(set.lowest) ?? []));
-  const outputs = training.frozen.forBatch((row) => storeRow[row], trainedHere);
+  const { routed } = set;
+  const trained = new Set(training.units.map(unitName));
+  const trainedHere = routed ? training.trainedHere : null;
+  const outputs = routed ? training.frozen.forBatch((row) => storeRow[row], training.trainedHere) : undefined;
   const last = recipe.method === 'rmu' && recipe.retainLoss.kind === 'none' ? set.highest : model.shape.layers - 1;
   const keeping = layersToKeep(
     model.layers,
@@ -142,23 +161,27 @@ async function microStep(
     stepSize(batch.sequences.map(({ ids }) => ids.length)),
     training.productRoom ?? productRoom(recipe.memory),
   );
-  for (const layer of keeping.layers) products.set(layer, keptProducts(layer === set.lowest ? new Set([...trainedHere].map(expertPiece)) : undefined));
+  for (const layer of keeping.layers) products.set(layer, keptProducts(piecesToKeep(training, layer, trained)));
   const anchored: Pick<LayerRouting, 'layer' | 'scores' | 'choice'>[] = [];
   let afterTarget: Float32Array | null = null;
   let x: Float32Array = new Float32Array(0);
+  if (!routed) x = set.entrance ? takeRows(set.entrance, storeRow, d) : await embed(model, batch.ids, conditions);
   for (let layer = set.lowest; layer <= last; layer++) {
     let known: Pick<KeptLayer, 'entrance' | 'feedEntrance'> = {};
-    if (layer > set.lowest) {
+    if (layer === set.lowest && set.start.at === 'feed') {
+      if (!routed) known = { feedEntrance: x };
+    } else {
       training.ran?.(layer, 'attention');
       known = { entrance: x, feedEntrance: await attentionForward(model, layer, batch, x, conditions, products.get(layer)?.piece(attentionPiece)) };
     }
     training.ran?.(layer, 'feed');
-    const { y, routing } = known.feedEntrance
-      ? await feedForward(model, layer, known.feedEntrance, conditions, { products: products.get(layer) })
-      : await moeForward(model, layer, takeRows(set.u, storeRow, d), async () => takeRows(set.base, storeRow, d), conditions, {
-          outputs,
-          products: products.get(layer),
-        });
+    const { y, routing } =
+      routed && !known.feedEntrance
+        ? await moeForward(model, layer, takeRows(routed.u, storeRow, d), async () => takeRows(routed.base, storeRow, d), conditions, {
+            outputs,
+            products: products.get(layer),
+          })
+        : await feedForward(model, layer, known.feedEntrance as Float32Array, conditions, { products: products.get(layer) });
     await kept.push({ layer, ...known, routing, products: products.get(layer) });
     x = y;
     if (layer === set.highest) afterTarget = y;
@@ -224,12 +247,12 @@ async function microStep(
       if (parts.includes('retain')) coefficients.set(own.dLogp, split);
     }
     const perTarget = Float64Array.from(all.sequence, (z) => coefficients[z]);
-    addInto(dLast, await pullBackTargets(model, x, all.rows, all.ids, perTarget, scores.logSumExp, conditions, scores.logits));
+    addInto(dLast, await pullBackTargets(model, x, all.rows, all.ids, perTarget, scores.logSumExp, conditions, scores.logits, { trained, gradients }));
   }
   if (recipe.retainLoss.kind === 'kl' && recipe.retainLoss.weight > 0 && set.original.last && retainRows.length > 0) {
     const kl = await klDivergence(model, x, takeRows(set.original.last, storeRow, d), retainRows, recipe.retainLoss.weight / totals.retain.all, conditions);
     retainValue += kl.value;
-    if (parts.includes('retain')) addInto(dLast, await kl.pullBack());
+    if (parts.includes('retain')) addInto(dLast, await kl.pullBack({ trained, gradients }));
   }
 
   // RMU: closed form on the hidden state after the highest target layer.
@@ -255,8 +278,9 @@ async function microStep(
   }
 
   await pullBack(model, batch, kept, dLast.length > 0 ? dLast : new Float32Array(x.length), conditions, {
-    trained: new Set(training.units.map(unitName)),
+    trained,
     gradients,
+    from: set.from,
     dScores,
     outputs,
     dAfter: dAfterTarget ? { layer: set.highest, gradient: dAfterTarget } : undefined,
@@ -341,12 +365,7 @@ export async function evaluateStep(
   const targetSlots = [...expertsByLayer(target.experts).keys()].reduce((sum, layer) => sum + (counts.get(layer)?.target ?? 0), 0);
   return {
     ...sums,
-    gradients: new Map(
-      training.units.map((unit) => [
-        unitName(unit),
-        gradients.get(unitName(unit)) ?? { shape: unit.shape, values: new Float32Array(elementCount(unit.shape)) },
-      ]),
-    ),
+    gradients: training.parametrisation.gradients(gradients, params),
     targetShare: targetSlots / target.experts.length / totals.forget.all,
     overlapForget: hidden ? null : meanOverlap(counts, model.shape.moeLayers, 'forget'),
     overlapRetain: hidden || members.retain.length === 0 ? null : meanOverlap(counts, model.shape.moeLayers, 'retain'),

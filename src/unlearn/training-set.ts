@@ -1,17 +1,20 @@
 /** What training reads instead of the layers below the target: streams, constants and references of the original model, made once. */
 
+import { changedFrom, type Place, prefixBefore } from '../passes/components';
 import { blockForward, feedForward, moeBase } from '../passes/forward';
 import { scoreTargets } from '../passes/head';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import { type Activations, type OriginalPass, originalPass, type SetName } from '../passes/original-pass';
 import { type PackedBatch, targetsOf } from '../passes/packing';
 import { start, sweep, type Taps } from '../passes/sweep';
+import { partsTrain } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { ExpertId, Target } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
-import { type TensorRef, unitName } from '../protocol/tensors';
+import { unitName } from '../protocol/tensors';
 import type { Overlay } from '../weights/store';
 import { rowsBetween, type Stream } from './batches';
+import { highestTarget, trainedUnits } from './trained-units';
 
 /** Everything fixed before the first step. Row r of the streams is row r of `batch`. */
 export interface TrainingSet {
@@ -20,12 +23,17 @@ export interface TrainingSet {
   readonly forgetCount: number;
   /** Position in `batch.sequences` of each forget and retain row that a step uses. */
   readonly position: { readonly forget: ReadonlyMap<number, number>; readonly retain: ReadonlyMap<number, number> };
-  /** Lowest and highest layer that holds a target expert. */
+  /** Where a step begins: at or below all that trains and all that holds target experts. */
+  readonly start: Place;
+  /** The layer of `start`, and the highest that holds a target expert. */
   readonly lowest: number;
   readonly highest: number;
-  /** Router inputs of the lowest target layer `[S, d]`, and the stream at the entrance of its feed-forward plus its shared experts. */
-  readonly u: Float32Array;
-  readonly base: Float32Array;
+  /** The entrance of the lowest piece that trains, where the pull-back ends. */
+  readonly from: Place;
+  /** Of a start at a feed-forward of which experts and router alone may train: its router inputs `[S, d]`, and the stream at its entrance plus its shared experts. */
+  readonly routed: { readonly u: Float32Array; readonly base: Float32Array } | null;
+  /** Of another start: the stream `[S, d]` there; null where a step begins at the tokens. */
+  readonly entrance: Float32Array | null;
   /** The original's choices `[S, K]` for MoE layers from the lowest on; empty for methods of hidden states. */
   readonly choices: ReadonlyMap<number, Uint16Array>;
   /** The original's log-probability of each sequence's targets `[Z]`; null where no loss needs it. */
@@ -34,22 +42,6 @@ export interface TrainingSet {
   readonly original: { readonly afterTarget: Float32Array | null; readonly last: Float32Array | null };
   /** Mean norm of the original's hidden state after the highest target layer over the forget tokens; 0 where not asked for. */
   readonly hiddenNorm: number;
-}
-
-/** Trained units, in the order expert parts then router, layer by layer. */
-export function trainedUnits(model: OpenModel, target: Target): TensorRef[] {
-  const units = new Map<string, TensorRef>();
-  const addAll = (parts: Readonly<Record<string, TensorRef>>) => {
-    for (const ref of Object.values(parts)) units.set(unitName(ref), model.weights.unitOf(ref));
-  };
-  const layers = [...new Set(target.experts.map(({ layer }) => layer))].sort((a, b) => a - b);
-  for (const layer of layers) {
-    const { feed } = model.layers[layer];
-    if (feed.kind !== 'moe') continue;
-    if (target.train !== 'router') for (const { expert } of target.experts.filter((own) => own.layer === layer)) addAll(feed.expert(expert).parts);
-    if (target.train !== 'expert') addAll(feed.router.parts);
-  }
-  return [...units.values()];
 }
 
 export const expertsByLayer = (experts: readonly ExpertId[]): Map<number, number[]> => {
@@ -123,6 +115,37 @@ export function lastWanted(recipe: ResolvedRecipe): ReadonlySet<SetName> {
   return new Set<SetName>([...(recipe.method === 'npo' ? (['forget'] as const) : []), ...(kl ? (['retain'] as const) : [])]);
 }
 
+/** Where steps of a recipe begin, and where their pull-back ends. */
+export function placesOf(
+  model: OpenModel,
+  recipe: ResolvedRecipe,
+  target: Target,
+): { readonly start: Place; readonly from: Place; readonly isRouted: boolean } {
+  const trained = new Set(trainedUnits(model, target, recipe.method === 'rmu').map(unitName));
+  const from = changedFrom(model, trained);
+  // Steps tell how the target is chosen, whatever trains.
+  const start = changedFrom(model, trained, target.experts);
+  const { feed } = model.layers[start.layer];
+  const isRouted =
+    start.at === 'feed' && feed.kind === 'moe' && !partsTrain(feed.norm.parts, trained) && !(feed.shared && partsTrain(feed.shared.parts, trained));
+  return { start, from, isRouted };
+}
+
+/** The stream at a place for the rows of a pass, from the nearest entrance that it kept; null where steps begin at the tokens. */
+async function streamAt(
+  model: OpenModel,
+  made: OriginalPass,
+  place: Place,
+  isKept: (layer: number) => boolean,
+  conditions: Conditions,
+): Promise<Float32Array | null> {
+  const { layer, at } = place;
+  const prefix = prefixBefore(place);
+  if (!prefix || at === 'tokens') return null;
+  const from = isKept(prefix.layer) ? { ...prefix, x: await made.entrance(prefix.layer) } : await start(model, made.batch, conditions);
+  return (await sweep(model, made.batch, from, conditions, { layer, at })).x;
+}
+
 /**
  * What these steps need of the original: from `pass` where one was made over their rows (attribution), else from a pass of its own. `overlay` is what the run starts from besides the checkpoint (usually nothing).
  */
@@ -140,12 +163,11 @@ export async function prepareTraining(
 ): Promise<TrainingSet> {
   const hidden = recipe.method === 'rmu';
   const wantsNorm = hidden && typeof recipe.methodOptions.c === 'object';
-  const layers = target.experts.map(({ layer }) => layer);
-  const lowest = Math.min(...layers);
-  const highest = Math.max(...layers);
+  const { start: begin, from, isRouted } = placesOf(model, recipe, target);
+  const lowest = begin.layer;
+  const highest = highestTarget(target.experts);
   const d = model.shape.hiddenSize;
-  const { feed } = model.layers[lowest];
-  if (feed.kind !== 'moe') throw new Error(`Layer ${lowest} is not MoE.`);
+  const prefix = prefixBefore(begin);
   const kl = lastWanted(recipe).has('retain') && sets.retain.length > 0;
   const original: Conditions = { ...asStored, signal };
   const current: Conditions = { ...original, overlay };
@@ -154,7 +176,7 @@ export async function prepareTraining(
   const made =
     pass ??
     (await originalPass(model, sets, rowsUsed(recipe, sets, steps), original, {
-      keep: new Set([lowest, highest]),
+      keep: new Set([...(prefix ? [prefix.layer] : []), highest]),
       until: logits ? undefined : { layer: highest, at: 'feed' },
       last: lastWanted(recipe),
       progress,
@@ -162,12 +184,15 @@ export async function prepareTraining(
     }));
   const { batch, rows } = made;
   const forgetCount = rows.forget.length;
-  const feedEntrance =
-    overlay.size === 0
-      ? await made.entrance(lowest)
-      : (await sweep(model, batch, await start(model, batch, current), current, { layer: lowest, at: 'feed' })).x;
-  const u = await blockForward(model.weights, feed.norm, feedEntrance, d, current);
-  const base = await moeBase(model, feed, feedEntrance, u, current);
+  // A pass that attribution made keeps the layers with experts; one over other weights keeps none of these.
+  const isKept = (layer: number) => overlay.size === 0 && (pass === null || model.shape.moeLayers.includes(layer));
+  const entrance = await streamAt(model, made, begin, isKept, current);
+  const { feed } = model.layers[lowest];
+  let routed: TrainingSet['routed'] = null;
+  if (isRouted && entrance && feed.kind === 'moe') {
+    const u = await blockForward(model.weights, feed.norm, entrance, d, current);
+    routed = { u, base: await moeBase(model, feed, entrance, u, current) };
+  }
 
   let reference: Float64Array | null = null;
   if (recipe.method === 'npo') {
@@ -191,10 +216,12 @@ export async function prepareTraining(
     batch,
     forgetCount,
     position: { forget: new Map(rows.forget.map((row, i) => [row, i])), retain: new Map(rows.retain.map((row, i) => [row, forgetCount + i])) },
+    start: begin,
+    from,
     lowest,
     highest,
-    u,
-    base,
+    routed,
+    entrance: routed ? null : entrance,
     choices: hidden ? new Map() : await made.choices(lowest),
     reference,
     original: { afterTarget, last: kl ? lastOf(made) : null },

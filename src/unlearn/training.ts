@@ -4,14 +4,18 @@ import { frozenOutputs, frozenRowBytes } from '../passes/frozen-outputs';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import type { Activations, OriginalPass } from '../passes/original-pass';
 import type { Taps } from '../passes/sweep';
+import { partsTrain } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
-import { unitName } from '../protocol/tensors';
+import { type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
 import { noOverlay, type Overlay } from '../weights/store';
 import { freshState } from './adamw';
+import { initialLora, loraParametrisation } from './lora';
+import { type Parametrisation, unitParametrisation } from './parametrisation';
 import { controlVector } from './rmu';
 import type { Training, TrainState } from './step';
-import { expertsByLayer, prepareTraining, type StepRange, type TrainingRows, trainedUnits } from './training-set';
+import { adaptedParts, trainedUnits } from './trained-units';
+import { prepareTraining, type StepRange, type TrainingRows } from './training-set';
 
 /** Part of the memory budget for outputs of frozen experts. */
 const frozenShare = 0.15;
@@ -37,10 +41,32 @@ export interface TrainingInputs {
   readonly ran?: Training['ran'];
 }
 
+/** How the units are trained, and its first parameters. */
+async function parametrised(
+  { model, recipe, target }: TrainingInputs,
+  units: readonly TensorRef[],
+  overlay: Overlay,
+): Promise<{ parametrisation: Parametrisation; params: Map<string, Float32Array> }> {
+  const values = new Map<string, Float32Array>();
+  for (const unit of units) values.set(unitName(unit), await model.weights.values(unit, overlay));
+  const { train } = target;
+  if (typeof train === 'string' || 'components' in train) return { parametrisation: unitParametrisation(units), params: values };
+  const parts = adaptedParts(model, target, recipe.method === 'rmu');
+  const base = new Map(units.map((unit): [string, HostTensor] => [unitName(unit), { shape: unit.shape, values: values.get(unitName(unit)) as Float32Array }]));
+  return { parametrisation: loraParametrisation(parts, base, train.lora), params: initialLora(parts, train.lora, recipe.seed) };
+}
+
+/** Experts of a layer that have a trained part. */
+function trainedExperts(model: OpenModel, layer: number, trained: ReadonlySet<string>): ReadonlySet<number> {
+  const { feed } = model.layers[layer];
+  if (feed.kind !== 'moe') return new Set();
+  return new Set(Array.from({ length: feed.experts }, (_, e) => e).filter((e) => partsTrain(feed.expert(e).parts, trained)));
+}
+
 export async function openTraining(inputs: TrainingInputs): Promise<{ training: Training; initial: TrainState }> {
   const { model, recipe, target, rows } = inputs;
   const overlay = inputs.overlay ?? noOverlay;
-  const units = trainedUnits(model, target);
+  const units = trainedUnits(model, target, recipe.method === 'rmu');
   const steps = inputs.steps ?? { from: 1, to: recipe.steps };
   const set = await prepareTraining(model, recipe, target, rows, steps, overlay, inputs.pass ?? null, inputs.activations, inputs.signal, inputs.progress);
   const { hiddenSize: d, experts } = model.shape;
@@ -50,20 +76,35 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
     const scale = typeof c === 'number' ? c : c.timesHiddenNorm * set.hiddenNorm;
     control = (inputs.controlVector ?? controlVector(d, recipe.seed)).map((value) => value * scale);
   }
-  const params = new Map<string, Float32Array>();
-  for (const unit of units) params.set(unitName(unit), await model.weights.values(unit, overlay));
-  const frozenBytes = Math.min(recipe.memory * frozenShare, set.batch.tokens * experts * frozenRowBytes(d));
+  const { parametrisation, params } = await parametrised(inputs, units, overlay);
+  const trainedHere = trainedExperts(model, set.lowest, new Set(units.map(unitName)));
+  const frozenBytes = set.routed ? Math.min(recipe.memory * frozenShare, set.batch.tokens * experts * frozenRowBytes(d)) : 0;
   const frozen = frozenOutputs(d, set.batch.tokens, frozenBytes);
   // Where weights are read anew each time, they are read once for all rows, not in every step that has new ones.
   const keepsAll = set.batch.tokens * model.shape.topK * frozenRowBytes(d) <= frozenBytes;
-  if (!model.weights.staysWidened && keepsAll) {
-    const trainedHere = new Set(target.train === 'router' ? [] : (expertsByLayer(target.experts).get(set.lowest) ?? []));
+  const { routed } = set;
+  if (routed && !model.weights.staysWidened && keepsAll) {
     const conditions: Conditions = { ...asStored, overlay, signal: inputs.signal };
     const outputs = frozen.forBatch((row) => row, trainedHere);
-    await moeForward(model, set.lowest, set.u, async () => new Float32Array(set.u.length), conditions, { outputs, fresh: true });
+    await moeForward(model, set.lowest, routed.u, async () => new Float32Array(routed.u.length), conditions, { outputs, fresh: true });
   }
   return {
-    training: { model, recipe, target, rows, steps, set, units, control, frozen, overlay, ran: inputs.ran, spillFolder: inputs.spillFolder },
+    training: {
+      model,
+      recipe,
+      target,
+      rows,
+      steps,
+      set,
+      units,
+      parametrisation,
+      trainedHere,
+      control,
+      frozen,
+      overlay,
+      ran: inputs.ran,
+      spillFolder: inputs.spillFolder,
+    },
     initial: { step: 0, params, optimizer: freshState(params) },
   };
 }

@@ -244,12 +244,22 @@ describe('reading a recipe', () => {
       expect(faultIn({ ...least, retainLoss }).message).to.include('no "retain" set');
   });
 
-  it('says what this version trains where it is asked for more', () => {
-    for (const json of [{ train: 'full' }, { train: { lora: { rank: 8 } } }, { routerProjection: true }]) {
-      expect(parseRecipe({ ...base, ...json }).ok).to.equal(true);
-      expect(faultIn({ ...base, ...json })).to.include({ code: 'unsupported' });
-    }
-    expect(faultIn({ ...base, train: 'full' }).message).to.include('target experts');
+  it('trains all parameters, LoRA adapters or whole kinds of parts; the anchor is on where the router of the target trains', () => {
+    const anchorOf = (train: unknown, target: unknown = 'auto') => resolved({ ...base, train, target }).recipe.anchor.weight;
+    expect(anchorOf('full')).to.equal(0);
+    expect(anchorOf({ lora: {} })).to.equal(0);
+    expect(anchorOf({ components: [{ kind: 'expert' }] })).to.equal(0);
+    expect(anchorOf({ components: [{ kind: 'expert' }, { kind: 'router' }] })).to.equal(1);
+    const routers = { components: [{ kind: 'router', layers: [2] }] };
+    expect(anchorOf(routers, { layer: 2, expert: 0 })).to.equal(1);
+    expect(anchorOf(routers, { layer: 3, expert: 0 })).to.equal(0);
+    expect(resolved({ ...base, train: { lora: {} } }).recipe.train).to.deep.equal({ lora: { rank: 8, alpha: 16 } });
+    expect(resolved({ ...base, train: { lora: { rank: 4, alpha: 1 } } }).recipe.train).to.deep.equal({ lora: { rank: 4, alpha: 1 } });
+    expect(faultIn({ ...base, train: { components: [{ kind: 'router', experts: [1] }] } }).message).to.include('"experts" has no meaning');
+    expect(faultIn({ ...base, train: { components: [{ kind: 'head', layers: [1] }] } }).message).to.include('"layers" has no meaning');
+    expect(faultIn({ ...base, train: { components: [{ kind: 'routers' }] } }).remedy).to.include('"router"');
+    expect(faultIn({ ...base, train: { lora: { ranks: 4 } } }).remedy).to.include('rank');
+    expect(resolved({ ...base, routerProjection: true }).recipe.routerProjection).to.equal(true);
   });
 
   it('never throws, whatever the JSON', () => {
@@ -279,7 +289,7 @@ describe('a resolved recipe', () => {
   const some = fc.record(
     {
       retain: fc.constantFrom('r.jsonl', null),
-      train: fc.constantFrom('expert', 'router', 'expert+router', null),
+      train: fc.constantFrom('expert', 'router', 'expert+router', 'full', { lora: { rank: 2 } }, { components: [{ kind: 'router', layers: [1] }] }, null),
       method: fc.constantFrom(...methodIds, null),
       anchor: fc.constantFrom({ weight: 0 }, { form: 'released' }, {}, null),
       target: fc.constantFrom('auto', { random: 3 }, { layer: 1, expert: 0 }, { esft: 'x.json' }),

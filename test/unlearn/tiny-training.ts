@@ -22,7 +22,7 @@ export const rowsOf = ({ forget, retain }: Pick<TinyCase, 'forget' | 'retain'>):
 });
 
 export const openTiny = (given: TinyCase, fields: Partial<Recipe>, target: Target, more: Partial<TrainingInputs> = {}): ReturnType<typeof openTraining> =>
-  openTraining({ model: given.model, recipe: recipeOf({ ...fields, train: target.train }), target, rows: rowsOf(given), ...more });
+  openTraining({ model: given.model, recipe: recipeOf({ ...fields, train: target.train as Recipe['train'] }), target, rows: rowsOf(given), ...more });
 
 /** The oracle's checkpoint with trained units in place. */
 export const patched = (checkpoint: Checkpoint, params: ReadonlyMap<string, ArrayLike<number>>): Checkpoint =>

@@ -9,7 +9,8 @@ import type { Recipe } from '../../src/protocol/recipe';
 import type { Target } from '../../src/protocol/records';
 import { unitName } from '../../src/protocol/tensors';
 import { type TrainState, takeStep } from '../../src/unlearn/step';
-import { expertsByLayer, prepareTraining, type StepRange, stepWindow, type TrainingRows, trainedUnits, usesRetain } from '../../src/unlearn/training-set';
+import { trainedUnits } from '../../src/unlearn/trained-units';
+import { expertsByLayer, prepareTraining, type StepRange, stepWindow, type TrainingRows, usesRetain } from '../../src/unlearn/training-set';
 import { noOverlay, type Overlay, type WeightStore } from '../../src/weights/store';
 import { fast, inTurn } from '../backends';
 import { families } from '../oracle/config';
@@ -83,7 +84,7 @@ describe('training set', () => {
         const own = (stream: Float32Array, j: number) => stream.subarray(set.batch.offsets[j] * d, (set.batch.offsets[j] + all[j].ids.length) * d);
         scored.forEach(({ pass }, j) => {
           const record = pass.layers.get(high);
-          expect(maxDifference(own(set.u, j), record?.u.flatMap((row) => [...row]) ?? []), 'router inputs').to.be.at.most(2e-4);
+          expect(maxDifference(own(set.routed?.u as Float32Array, j), record?.u.flatMap((row) => [...row]) ?? []), 'router inputs').to.be.at.most(2e-4);
           expect(
             maxDifference(
               own(set.original.last as Float32Array, j),
@@ -284,8 +285,8 @@ describe('training set', () => {
       const { set, high } = await prepared(given, { method: 'npo' }, { overlay });
       const current = { ...asStored, overlay };
       const expected = await sweep(model, set.batch, await start(model, set.batch, current), current, { layer: high, at: 'feed' });
-      expect(maxDifference(set.u, (await route(model, high, expected.x, current)).u)).to.equal(0);
-      expect(maxDifference(set.u, plain.set.u), 'the patch does something').to.be.greaterThan(1e-3);
+      expect(maxDifference(set.routed?.u ?? [], (await route(model, high, expected.x, current)).u)).to.equal(0);
+      expect(maxDifference(set.routed?.u ?? [], plain.set.routed?.u ?? []), 'the patch does something').to.be.greaterThan(1e-3);
       expect(set.reference).to.deep.equal(plain.set.reference);
       expect([...set.choices]).to.deep.equal([...plain.set.choices]);
       const start0 = patched(given.checkpoint, new Map([...overlay].map(([unit, { values }]) => [unit, values])));

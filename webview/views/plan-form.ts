@@ -102,6 +102,8 @@ function training(context: ViewContext, settings: PlanSettings): TemplateResult 
             { value: 'expert+router', label: t('expert and router') },
             { value: 'expert', label: t('expert only') },
             { value: 'router', label: t('router only') },
+            { value: 'full', label: t('all parameters') },
+            ...(settings.train === 'recipe' ? [{ value: 'recipe', label: t('as the recipe says') }] : []),
           ],
           onChange: (value) => send({ type: 'settings', patch: { train: value as PlanSettings['train'] } }),
         })}

@@ -3,6 +3,7 @@ import { textTable } from '../../experiment/table';
 import { duration } from '../../protocol/numbers';
 import type { RunRecord } from '../../protocol/records';
 import { methodName } from '../../protocol/run-table';
+import { trainName } from '../../protocol/train-choice';
 import { verb } from '../verb';
 
 const columns = ['Run', 'Id', 'Method', 'Target', 'Steps', 'Time', 'Status', 'Change'].map((title, i) => ({
@@ -15,7 +16,7 @@ const cells = (record: RunRecord) =>
     String(record.number),
     record.id,
     methodName(record.method),
-    targetName(record.target.experts, record.target.train),
+    targetName(record.target.experts, trainName(record.target.train)),
     `${record.steps}/${record.plannedSteps}`,
     duration(runSeconds(record)),
     record.status,

@@ -30,7 +30,7 @@ async function measureAndWrite(
   );
   if (files.routing !== undefined) refuseTooMuch(model, written, session.settings.memory);
   const routing = routingTensors(model, files.routing === undefined ? [] : written);
-  let last = (await from()).x;
+  let last = (await from(conditions)).x;
   const examples = await measurePrepared(model, prepared, conditions, {
     taps: {
       ...routing.taps,

@@ -8,6 +8,7 @@ import { presets } from '../../protocol/recipe-presets';
 import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { ExpertId } from '../../protocol/records';
 import { methodName } from '../../protocol/run-table';
+import { trainName } from '../../protocol/train-choice';
 import type { DataRole, PlanSettings, PresetChoice } from '../../protocol/workbench';
 import { recipeTarget } from './targets';
 import { t } from './text';
@@ -104,7 +105,7 @@ export function settingsOf(preset: Preset): PlanSettings {
   return {
     target: recipeTarget(preset.recipe) ? 'recipe' : 'one',
     method,
-    train,
+    train: typeof train === 'string' ? train : 'recipe',
     lr: optimizer.lr,
     steps,
     batchSize,
@@ -127,9 +128,12 @@ export function settingsOf(preset: Preset): PlanSettings {
 
 /** The settings with a change; another method brings its own options. */
 export function changedSettings(preset: Preset, settings: PlanSettings, patch: Partial<PlanSettings>): PlanSettings {
-  const { method } = patch;
-  if (method === undefined || method === settings.method || !isMethod(method)) return { ...settings, ...patch };
-  return { ...settings, ...methodSettings(preset, method), ...patch };
+  const { method, train } = patch;
+  // The anchor is part of training the target's router; all parameters train without it.
+  const isFull = train === 'full';
+  const anchor = train !== undefined && isFull !== (settings.train === 'full') ? { anchorWeight: isFull ? 0 : 1 } : {};
+  if (method === undefined || method === settings.method || !isMethod(method)) return { ...settings, ...anchor, ...patch };
+  return { ...settings, ...methodSettings(preset, method), ...anchor, ...patch };
 }
 
 function methodOptions(preset: Partial<Recipe>, settings: PlanSettings): Recipe['methodOptions'] {
@@ -182,7 +186,8 @@ export function recipeOf(preset: Preset, settings: PlanSettings, model: string, 
     model,
     forget,
     target: (settings.target === 'recipe' && recipeTarget(recipe)) || { layer: target.layer, expert: target.expert },
-    train: settings.train,
+    // Only a recipe that says so offers 'recipe'.
+    train: settings.train === 'recipe' ? recipe.train : settings.train,
     method: settings.method as Recipe['method'],
     anchor: { weight: settings.anchorWeight, form: settings.anchorForm },
     optimizer: { ...recipe.optimizer, lr: settings.lr, schedule: settings.schedule, warmup: settings.warmup },
@@ -193,6 +198,11 @@ export function recipeOf(preset: Preset, settings: PlanSettings, model: string, 
     keep: settings.keep,
     seed: settings.seed,
   });
+}
+
+function trainedWords(train: ResolvedRecipe['train']): string {
+  if (typeof train !== 'string') return trainName(train);
+  return { 'expert+router': t('expert and router'), expert: t('expert'), router: t('router'), full: t('all parameters') }[train];
 }
 
 type SettingsRow = readonly [name: string, value: string, note?: string];
@@ -224,7 +234,7 @@ export function settingsRows(recipe: Recipe, target: readonly ExpertId[]): reado
     [t('Retain weight λ'), retain === null ? t('none') : setting(retain), run.method === 'rmu' ? t('RMU’s own term') : run.retainLoss.kind.toUpperCase()],
     ...(c === null ? [] : [[t('Steering c'), typeof c === 'number' ? setting(c) : t('{0} × hidden norm', setting(c.timesHiddenNorm))] as const]),
     ...(beta === null ? [] : [['β', setting(beta)] as const]),
-    [t('Trains'), { 'expert+router': t('expert and router'), expert: t('expert'), router: t('router') }[run.train]],
+    [t('Trains'), trainedWords(run.train)],
     [
       t('Learning rate'),
       setting(run.optimizer.lr),
