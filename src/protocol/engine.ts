@@ -122,9 +122,9 @@ export interface AttributionResult {
   readonly seconds: number;
   /** What this attribution read. */
   readonly weights: WeightReading;
-}
   /** Where a trace was asked for. */
   readonly overlap?: WeightOverlap;
+}
 
 /** Token strip: the tokens of one sequence with gate and rank of every chosen expert per MoE layer. */
 export interface TokenGates {
@@ -168,9 +168,9 @@ export interface RunOutcome {
   readonly folder: string;
   readonly record: RunRecord;
   readonly evaluation: EvaluationRecord | null;
-}
   /** Where a trace was asked for. */
   readonly overlap?: WeightOverlap;
+}
 
 export interface AnswerComparison {
   readonly rows: readonly {
@@ -262,15 +262,6 @@ export interface EvaluatedSet {
   readonly truthRatios?: readonly number[];
   readonly skipped: number;
   readonly truncated: number;
-}
-
-/** audits.json: every set of a run under the original and the edited weights, with the target experts allowed and forbidden. */
-export interface AuditRecord {
-  readonly run: string;
-  readonly forbid: {
-    readonly experts: readonly ExpertId[];
-    readonly sets: readonly Required<Omit<EvaluationRecord['sets'][number], 'change'>>[];
-  };
 }
 
 /** A comparison of runs in every form it is printed in. */

@@ -77,8 +77,6 @@ export interface WeightReading {
   readonly waiting: number;
 }
 
-export interface RunRecord {
-  readonly id: string;
 /** What a trace says of a piece of work, in seconds in which at least one was going on. */
 export interface WeightOverlap {
   readonly reading: number;
@@ -92,6 +90,8 @@ export interface WeightOverlap {
   readonly share: number | null;
 }
 
+export interface RunRecord {
+  readonly id: string;
   readonly number: number;
   readonly status: RunStatus;
   /** One sentence on why it ended as it did: stop rule, NaN, fault. */
