@@ -1,5 +1,6 @@
 /** The closed gradient of gated MLPs equals that of the tape, and its halves are the block. */
 import { expect } from 'chai';
+import { clampedExpertBlock } from '../../src/model/clamped-mlp';
 import type { Block, TensorNames } from '../../src/model/family';
 import { gatedSharedBlock, mlpBlock } from '../../src/model/mlp';
 import { unwrap } from '../../src/protocol/fault';
@@ -15,6 +16,11 @@ const mlp = mlpBlock('mlp', names, d, m);
 const cases: Record<string, { block: Block; trained: readonly string[] }> = {
   plain: { block: mlp, trained: ['gate', 'up', 'down'] },
   'with biases': { block: mlpBlock('mlp', names, d, m, true), trained: ['gate', 'up', 'down', 'gateBias', 'upBias', 'downBias'] },
+  // Gates of a spread of 3: both sides of the limit.
+  "gpt-oss's expert": {
+    block: clampedExpertBlock('experts', 1, names, { d, m, alpha: 1.702, limit: 2 }),
+    trained: ['gateUp', 'gateUpBias', 'down', 'downBias'],
+  },
   'shared expert with its gate': { block: gatedSharedBlock(mlp, { name: 'shared_gate', shape: [1, d] }), trained: [] },
 };
 
