@@ -264,6 +264,15 @@ export interface EvaluatedSet {
   readonly truncated: number;
 }
 
+/** audits.json: every set of a run under the original and the edited weights, with the target experts allowed and forbidden. */
+export interface AuditRecord {
+  readonly run: string;
+  readonly forbid: {
+    readonly experts: readonly ExpertId[];
+    readonly sets: readonly Required<Omit<EvaluationRecord['sets'][number], 'change'>>[];
+  };
+}
+
 /** A comparison of runs in every form it is printed in. */
 export interface ComparisonForms {
   readonly text: string;
@@ -300,6 +309,8 @@ export interface DoctorReport {
     readonly available: boolean;
     readonly threads: number | null;
     readonly gigaflops: number | null;
+    /** With bf16 operands ("precision": "fast"); null where the backend has no such products. */
+    readonly bf16Gigaflops: number | null;
     readonly note: string;
   }[];
   /** Largest difference of the backend's product from the same product in float64, relative to its largest element. */
