@@ -1,6 +1,6 @@
 /** What this build can do, from the descriptors in their own files. */
+import { audits } from '../audit/audits';
 import { metricDescriptors } from '../evaluate/metrics';
-import { audits } from '../experiment/audits';
 import { familyDescriptors } from '../model/families';
 import type { Catalogue } from '../protocol/catalogue';
 import { presets } from '../protocol/recipe';

@@ -6,7 +6,7 @@ import { count } from '../protocol/numbers';
 import type { EvaluationRecord, SetScore } from '../protocol/records';
 import { methodName } from '../protocol/run-table';
 import type { ComparisonRow, ComparisonView } from '../protocol/workbench';
-import { auditViews, worstAudit } from './audits';
+import { auditsToRun, auditViews, worstAudit } from './audits';
 import { pairedScores } from './paired-scores';
 import { combinedInterval, combinedScore, type Role, setsOf } from './role-score';
 import { comparedVerdict, roleVerdict, routingVerdict, verdictOf } from './verdict';
@@ -78,7 +78,7 @@ function cardOf(evaluation: EvaluationRecord, role: Role, reference: string): re
   return [
     {
       role,
-      kind: after[0].kind,
+      kind: after[0].kind === 'accuracy' ? 'accuracy' : 'probability',
       note,
       rows: after.reduce((sum, { score }) => sum + score.n, 0),
       before: start,
@@ -144,6 +144,7 @@ export function comparisonView(folder: RunFolder, discarded: boolean, other: Run
     topics: evaluation ? topicsOf(evaluation) : [],
     rows: (evaluation?.sets ?? []).flatMap(rowsOf),
     audits,
+    auditsToRun: auditsToRun(audits),
     worst: worstAudit(audits),
     routing: routing
       ? [

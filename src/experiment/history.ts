@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { parseJson } from '../files/read';
-import type { AuditRecord, RunFolder } from '../protocol/engine';
+import type { AuditRecord } from '../protocol/audits';
+import type { RunFolder } from '../protocol/engine';
 import { fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
 import { parseRecipe, type Recipe } from '../protocol/recipe';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, RunRecord, StepRecord } from '../protocol/records';
@@ -43,13 +44,45 @@ const runSchema = z.looseObject({
   backend: z.looseObject({ name: z.string(), threads: z.number() }),
   machine: z.looseObject({ cpu: z.string(), cores: z.number(), memory: z.number() }),
   seconds: z.record(z.string(), z.number()),
+  plannedSeconds: z.record(z.string(), z.number()).optional(),
   summary: z.looseObject({}).optional(),
 });
 
 const scoreSchema = z.looseObject({ value: z.number(), n: z.number() });
 const setSchema = z.looseObject({ name: z.string(), kind: z.enum(['accuracy', 'probability']), score: scoreSchema, nll: z.number() });
+const auditScore = setSchema.extend({ kind: z.enum(['accuracy', 'probability', 'extraction']) });
 const evaluationSchema = z.looseObject({ sets: z.array(z.looseObject({ role: z.enum(['forget', 'near', 'utility']), before: setSchema, after: setSchema })) });
-const auditsSchema = z.looseObject({ run: z.string(), forbid: z.looseObject({ sets: evaluationSchema.shape.sets }).optional() });
+const auditedSchema = z.looseObject({
+  role: z.enum(['forget', 'near', 'utility']),
+  before: auditScore,
+  after: auditScore,
+  underBefore: auditScore,
+  underAfter: auditScore,
+});
+const auditsSchema = z.preprocess(
+  fromOneAudit,
+  z.looseObject({
+    run: z.string(),
+    audits: z.record(z.string(), z.looseObject({ settings: z.looseObject({}), sets: z.array(auditedSchema), seconds: z.number() })),
+  }),
+);
+
+/** audits.json as it was when the forbidden expert was the only audit. */
+function fromOneAudit(value: unknown): unknown {
+  const old = z
+    .looseObject({
+      run: z.string(),
+      forbid: z.looseObject({
+        experts: z.array(z.unknown()),
+        sets: z.array(z.looseObject({ role: z.string(), before: z.unknown(), after: z.unknown(), forbiddenBefore: z.unknown(), forbiddenAfter: z.unknown() })),
+      }),
+    })
+    .safeParse(value);
+  if (!old.success) return value;
+  const { experts, sets } = old.data.forbid;
+  const renamed = sets.map(({ forbiddenBefore, forbiddenAfter, ...set }) => ({ ...set, underBefore: forbiddenBefore, underAfter: forbiddenAfter }));
+  return { run: old.data.run, audits: { forbid: { settings: { experts }, sets: renamed, seconds: 0 } } };
+}
 const expertSchema = z.looseObject({ layer: z.int(), expert: z.int(), affinity: z.number(), share: z.number() });
 const attributionSchema = z.looseObject({ ranking: z.array(expertSchema), target: expertSchema, layers: z.array(z.looseObject({ layer: z.int() })) });
 const stepSchema = z.looseObject({ step: z.int() });

@@ -33,7 +33,7 @@ function computed(before: readonly SetScore[], after: readonly SetScore[]): Pair
     }
   }
   if (groups.size === 0) return null;
-  return pairedChange([...groups.values()], questions ? undefined : (nll) => Math.exp(-nll));
+  return pairedChange([...groups.values()], after.some(({ kind }) => kind === 'probability') && !questions ? (nll) => Math.exp(-nll) : undefined);
 }
 
 /** Topic and values of every row that both have: right or wrong, or the NLL weighted by its tokens. Null where the rows are others. */
@@ -43,7 +43,7 @@ function pairsOf(before: SetScore, after: SetScore): readonly (readonly [topic: 
   return b.flatMap(({ value: y, topic, tokens }, i) => {
     const x = a[i].value;
     if (x === null || y === null) return [];
-    const pair = after.kind === 'accuracy' ? { before: x, after: y } : { before: -Math.log(x), after: -Math.log(y), weight: tokens ?? 1 };
+    const pair = after.kind !== 'probability' ? { before: x, after: y } : { before: -Math.log(x), after: -Math.log(y), weight: tokens ?? 1 };
     return [[topic ?? after.name, pair] as const];
   });
 }

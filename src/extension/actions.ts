@@ -8,7 +8,7 @@ import type { DataRole, ProblemAction, RunRow, WorkbenchState, WorkbenchStep } f
 import { createAnswerDocuments } from './answer-documents';
 import { dataActionsOf } from './data-actions';
 import { demoName, readDemo } from './demo';
-import { askForCheckpoint, askForData, askForForm, askForTarget, confirmDiscard } from './dialogs';
+import { askForCheckpoint, askForData, askForForm, askForParaphrases, askForTarget, confirmDiscard } from './dialogs';
 import type { EditorSelection } from './editor-selection';
 import type { ExportActions } from './export-actions';
 import { runActionsOf } from './run-actions';
@@ -176,7 +176,11 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     readRouting: ({ prompts }) => loop.comparison.readRouting(prompts),
     askAnswers: () => loop.comparison.askAnswers(),
     compareAnswers,
-    audit: ({ audit }) => loop.comparison.runAudit(audit),
+    audit: async ({ audit }) => {
+      const wanted = store.get().comparison?.audits.find(({ id }) => id === audit)?.wantsFile;
+      const file = wanted ? await askForParaphrases() : undefined;
+      if (!wanted || file) await loop.comparison.runAudit(audit, file?.fsPath);
+    },
     runAgain: ({ run }) => loop.runAgain(run),
     saveFigure: (figure) => saveFigure(figure, workspace(), report),
     export: ({ form }) => exports.ask(form),

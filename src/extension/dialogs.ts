@@ -40,6 +40,16 @@ export async function askForData(role: DataRole, start: vscode.Uri | undefined):
   return chosen ?? [];
 }
 
+/** The forget questions in other words. */
+export async function askForParaphrases(): Promise<vscode.Uri | undefined> {
+  const chosen = await vscode.window.showOpenDialog({
+    title: vscode.l10n.t('The forget questions in other words'),
+    filters: { [vscode.l10n.t('Data')]: ['jsonl', 'json', 'csv', 'parquet', 'txt', 'md'] },
+    openLabel: vscode.l10n.t('Use'),
+  });
+  return chosen?.[0];
+}
+
 /** Which questions a data file holds. */
 export async function askForQuestions(): Promise<DataRole | undefined> {
   const roles: readonly DataRole[] = ['evaluateForget', 'evaluateNear', 'evaluateUtility', 'stopForget', 'stopUtility'];

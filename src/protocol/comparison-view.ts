@@ -26,6 +26,17 @@ export interface ScoreCard {
   readonly verdict: VerdictWords;
 }
 
+/** Names all audits where one is meant else. */
+export const everyAudit = 'all';
+
+/** What one click would run, of the audits that can be run: those not measured yet, or all once more. */
+export interface AuditsToRun {
+  readonly count: number;
+  readonly again: boolean;
+  /** Null where the run took no note of time. */
+  readonly seconds: number | null;
+}
+
 /** A topic's accuracy, forget first, then near, then the others. */
 export interface TopicRow {
   readonly name: string;
@@ -47,9 +58,12 @@ export interface AuditView {
     readonly verdict: VerdictWords;
     /** The reading in one sentence, with its interval. */
     readonly text: string;
-    /** Forget score of the edited model as it is, and under the audit. */
+    /** The two that the chart shows, hollow and solid: usually the edited model as it is, and under the audit. */
     readonly before: number;
     readonly after: number;
+    readonly names: readonly [before: string, after: string];
+    readonly series: 'forget' | 'near';
+    /** 95 % of `after`. */
     readonly interval: readonly [low: number, high: number] | null;
     readonly chance: number | null;
     readonly facts: readonly (readonly [name: string, value: string])[];
@@ -60,6 +74,8 @@ export interface AuditView {
   readonly seconds: number | null;
   /** Why it can't be run, in one sentence. */
   readonly refusal: string | null;
+  /** What it lacks is a file that the user can name. */
+  readonly wantsFile: boolean;
 }
 
 export interface RunChoice {

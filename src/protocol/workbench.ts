@@ -3,7 +3,7 @@
  * it and sends what the user does. Messages from the webview are validated (webview-message.ts) before anything else happens.
  */
 import type { MethodDescriptor } from './catalogue';
-import type { AnswersFigures, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
+import type { AnswersFigures, AuditsToRun, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
 import type { BackendInfo, ExportResult, ModelInfo, RunChanges } from './engine';
 import type { ConcentrationView, DoctorView, PreviewView, PromptList, PromptsView, PromptTicks, TokenStrip } from './prompts-view';
 import type { CheckRecord, ExpertId, PairedChange, RankedExpert, RunStatus, StepRecord } from './records';
@@ -282,6 +282,7 @@ export interface ComparisonView {
   readonly cards: readonly ScoreCard[];
   readonly topics: readonly TopicRow[];
   readonly audits: readonly AuditView[];
+  readonly auditsToRun: AuditsToRun;
   /** The audit that speaks most against the result; null where none was run. */
   readonly worst: VerdictWords | null;
   /** All runs of the workspace, once they are read. */

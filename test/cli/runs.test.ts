@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import type { AuditRecord, ExportResult, RunFolder, ScoreResult } from '../../src/protocol/engine';
+import type { AuditAnswer, AuditRecord } from '../../src/protocol/audits';
+import type { ExportResult, RunFolder, ScoreResult } from '../../src/protocol/engine';
 import type { RunRecord } from '../../src/protocol/records';
 import type { ReportPage } from '../../src/protocol/report-page';
 import { snapshot } from '../checkpoint/small-checkpoint';
@@ -90,17 +91,38 @@ describe('uoe: a run and what can be done with it', () => {
     expect(data.left, 'routing and answers are measured').to.equal(null);
     expect(data.routing?.shareAfter.length).to.equal((data.routing?.layers.length ?? 0) * (data.routing?.experts ?? 0));
 
-    const audit = await uoeJson<AuditRecord>(['audit', '1'], { cwd: home });
-    expect(audit.forbid.experts).to.deep.equal([made.target]);
-    expect(audit.forbid.sets.map(({ role }) => role)).to.deep.equal(['forget', 'utility']);
+    const audit = await uoeJson<AuditAnswer>(['audit', '1', '--steps', '2'], { cwd: home });
+    expect(audit.left.map(({ audit: id }) => id)).to.deep.equal(['paraphrase', 'near']);
+    expect(Object.keys(audit.audits)).to.deep.equal(['forbid', 'force-next', 'relearn', 'quantise-8', 'quantise-4', 'extraction']);
+    const { forbid, relearn } = audit.audits;
+    expect(forbid.settings).to.deep.equal({ experts: [made.target] });
+    expect(forbid.sets.map(({ role }) => role)).to.deep.equal(['forget', 'utility']);
+    expect(relearn.settings).to.deep.include({ steps: 2, lr: 0.01, by: 'fact', groups: 6 });
+    expect(relearn.sets[0].before.score.n).to.equal(3);
     const { evaluation } = {
       evaluation: JSON.parse(fs.readFileSync(path.join(home, made.folder as string, 'evaluation.json'), 'utf8')) as NonNullable<RunFolder['evaluation']>,
     };
     const [own] = evaluation.sets;
-    for (const moment of ['before', 'after', 'forbiddenBefore', 'forbiddenAfter'] as const) {
-      expect(audit.forbid.sets[0][moment].nll, moment).to.be.closeTo(own[moment]?.nll as number, 1e-6);
+    const { before, after, underBefore, underAfter } = forbid.sets[0];
+    for (const [moment, score] of Object.entries({ before, after, forbiddenBefore: underBefore, forbiddenAfter: underAfter })) {
+      expect(score.nll, moment).to.be.closeTo(own[moment as 'after']?.nll as number, 1e-6);
     }
-    expect(fs.existsSync(path.join(home, made.folder as string, 'audits.json'))).to.equal(true);
+    const stored = () => JSON.parse(fs.readFileSync(path.join(home, made.folder as string, 'audits.json'), 'utf8')) as AuditRecord;
+    expect(stored().audits).to.deep.equal(audit.audits);
+
+    // What is measured stays; other settings, or --again, measure anew; what is named has to be possible.
+    const words = ['--paraphrases', 'questions.jsonl'];
+    const more = await uoeJson<AuditAnswer>(['audit', '1', '--steps', '1', ...words], { cwd: home });
+    expect(more.left.map(({ audit: id }) => id)).to.deep.equal(['near']);
+    expect(more.audits.forbid).to.deep.equal(forbid);
+    expect(more.audits.relearn.settings).to.include({ steps: 1 });
+    expect(more.audits.paraphrase.sets[0].underAfter.nll).to.be.closeTo(after.nll, 1e-6);
+    const table = done(await uoe(['audit', '1', '--only', 'forbid', '--again'], { cwd: home }));
+    expect(table).to.match(/Expert forbidden .*\d\.\d{3}/);
+    expect(stored().audits.forbid.seconds).to.not.equal(forbid.seconds);
+    const impossible = await uoe(['audit', '1', '--only', 'near'], { cwd: home });
+    expect([impossible.code, impossible.stderr]).to.deep.equal([1, 'The recipe names no near set under "evaluate", so there is nothing to measure.\n']);
+    expect((await uoe(['audit', '1', '--only', 'forbidden'], { cwd: home })).code).to.equal(2);
   });
 
   it('score --run equals the exported and the applied checkpoint; restore brings the very bytes back', async function () {

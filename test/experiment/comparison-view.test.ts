@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { worstAudit } from '../../src/experiment/audits';
 import { comparisonView } from '../../src/experiment/comparison-view';
 import { roleVerdict } from '../../src/experiment/verdict';
+import type { AuditResult } from '../../src/protocol/audits';
 import type { EvaluationRecord, SetScore } from '../../src/protocol/records';
 import { evaluationRecord, questionSet, runFolder, runRecord } from './run-fixture';
 
@@ -9,6 +10,20 @@ const twoTopics = (name: string, right: readonly [number, number]): SetScore => 
   ...questionSet(name, 'a', right[0] + right[1], 200),
   topics: { a: { accuracy: right[0] / 100, rows: 100, blind: 0.2 }, b: { accuracy: right[1] / 100, rows: 100, blind: 0.3 } },
 });
+
+/** An audit's forget set: right of 100 before and after, as they are and under it. */
+const result = ({
+  asIs = [98, 28],
+  under = [95, 94],
+  settings = {},
+}: {
+  asIs?: number[];
+  under?: number[];
+  settings?: Record<string, unknown>;
+}): AuditResult => {
+  const [before, after, underBefore, underAfter] = [...asIs, ...under].map((right) => questionSet('f', 't', right, 100));
+  return { settings, sets: [{ role: 'forget', before, after, underBefore, underAfter }], seconds: 1 };
+};
 
 const folder = runFolder({
   evaluation: {
@@ -114,9 +129,9 @@ describe('the expert forbidden', () => {
     const stored = runFolder({
       audits: {
         run: 'r',
-        forbid: { experts: [], sets: [{ ...plain.evaluation?.sets[0], forbiddenAfter: questionSet('eval/forget.jsonl', 'hazards', 28, 100) }] },
+        audits: { forbid: result({ under: [95, 28] }) },
       },
-    } as never);
+    });
     expect(comparisonView(plain, false).audits[0].outcome).to.deep.include({ source: 'evaluation.json', after: 0.94 });
     expect(comparisonView(stored, false).audits[0].outcome).to.deep.include({ source: 'audits.json', after: 0.28 });
     const none = comparisonView(runFolder({ evaluation: { sets: evaluationRecord().sets.slice(1) } }), false).audits[0];
@@ -128,6 +143,82 @@ describe('the expert forbidden', () => {
   it('takes twice the passes of the run’s own evaluation, less what that did already', () => {
     // 3.5 s for 2 × 300 rows and 2 × 100 with the expert forbidden; the audit measures 4 × 300.
     expect(comparisonView(runFolder(), false).audits[0].seconds).to.be.closeTo((3.5 * 1200) / 800, 1e-12);
+  });
+});
+
+describe('audits in words', () => {
+  const viewsOf = (audits: Readonly<Record<string, AuditResult>>) => comparisonView(runFolder({ audits: { run: 'r', audits } }), false);
+  const view = (id: string, own: AuditResult) => {
+    const found = viewsOf({ [id]: own }).audits.find((audit) => audit.id === id);
+    if (!found?.outcome) throw new Error(`no outcome of ${id}`);
+    return found.outcome;
+  };
+
+  it('measure what is back by the gap to the original under the same intervention', () => {
+    expect(view('relearn', result({ under: [98, 40] })).verdict).to.deep.equal({ kind: 'ok', text: 'Holds: relearning does not bring it back' });
+    expect(view('relearn', result({ under: [98, 65] })).verdict.kind).to.equal('warn');
+    expect(view('relearn', result({ under: [98, 75] })).verdict).to.deep.equal({ kind: 'bad', text: 'Returns: it was still there' });
+    // Rounding takes from both: 60 of 98 against 59 is no difference that can be shown.
+    const both = view('quantise-4', result({ under: [60, 59] }));
+    expect(both.verdict).to.deep.equal({ kind: 'bad', text: 'Comes back at 4 bit' });
+    expect(both.text).to.include('The two cannot be told apart.');
+    expect(view('relearn', result({ under: [98, 40], settings: { taught: { original: 0.99, edited: 0.5 } } })).text).to.match(
+      /17\u202f% of what the edit took is back\. On the half that was taught, the edited model now scores 0\.500/,
+    );
+  });
+
+  it('say nothing where nothing was forgotten, or where the original knows nothing under it either', () => {
+    expect(view('quantise-8', result({ asIs: [98, 97] })).verdict.kind).to.equal('none');
+    expect(view('quantise-4', result({ under: [27, 26] })).verdict).to.deep.equal({
+      kind: 'none',
+      text: 'Says nothing: the original does not know it either then',
+    });
+  });
+
+  it('compare shares of an answer as they are, not as probabilities', () => {
+    const share = (values: readonly number[]): SetScore => {
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const perExample = values.map((value, i) => ({ id: `${i}`, value }));
+      return { name: 'f', kind: 'extraction', score: { value: mean, n: values.length, perExample }, nll: 1, blind: null };
+    };
+    const rows = (value: number) => share(Array.from({ length: 40 }, (_, i) => (i % 2 ? value : 0)));
+    const own = view('extraction', {
+      settings: {},
+      sets: [{ role: 'forget', before: rows(1), after: rows(0), underBefore: rows(1), underAfter: rows(0.4) }],
+      seconds: 1,
+    });
+    expect(own.text).to.include('scores 0.200 and the original 0.500: difference −0.300');
+    expect(own.verdict.kind).to.equal('warn');
+  });
+
+  it('ask of a near topic whether it was spared', () => {
+    const nearBy = (before: number, after: number): AuditResult => ({
+      ...result({ asIs: [before, after], under: [before, after] }),
+      sets: result({ asIs: [before, after], under: [before, after] }).sets.map((set) => ({ ...set, role: 'near' })),
+    });
+    expect(view('near', nearBy(97, 96)).verdict).to.deep.equal({ kind: 'ok', text: 'Spared: no loss can be shown' });
+    expect(view('near', nearBy(97, 82)).verdict).to.deep.equal({ kind: 'warn', text: 'Visible side effect: loses 0.150' });
+  });
+
+  it('know which are left to run, how long they take, and which needs a file', () => {
+    const before = viewsOf({});
+    expect(before.audits.map(({ id }) => id)).to.deep.equal([
+      'forbid',
+      'force-next',
+      'relearn',
+      'quantise-8',
+      'quantise-4',
+      'extraction',
+      'paraphrase',
+      'near',
+    ]);
+    const run = runFolder({ recipe: { ...runFolder().recipe, evaluate: { forget: 'f', near: 'n' } } });
+    const all = comparisonView(run, false);
+    expect(all.audits.filter(({ wantsFile }) => wantsFile).map(({ id }) => id)).to.deep.equal(['paraphrase']);
+    expect(all.auditsToRun).to.deep.include({ count: 6, again: false });
+    const some = comparisonView({ ...run, audits: { run: 'r', audits: { 'quantise-8': result({}), relearn: result({}) } } }, false);
+    expect(some.auditsToRun.count).to.equal(4);
+    expect(some.auditsToRun.seconds).to.be.below(all.auditsToRun.seconds ?? 0);
   });
 });
 

@@ -1,11 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
+import { audits } from '../../src/audit/audits';
 import { stopReason } from '../../src/experiment/checks';
 import { comparisonView } from '../../src/experiment/comparison-view';
 import { comparisonInWords, faultInWords, inWords, planWarnings } from '../../src/extension/workbench/engine-words';
 import { translateWith } from '../../src/extension/workbench/text';
 import { fullDisk } from '../../src/files/disk-fault';
+import type { AuditRecord } from '../../src/protocol/audits';
 import { fill } from '../../src/protocol/fill';
 import { presets } from '../../src/protocol/recipe-presets';
 import type { CheckRecord } from '../../src/protocol/records';
@@ -20,6 +22,15 @@ const source = fs.readFileSync('src/extension/workbench/engine-words.ts', 'utf8'
 const templates = [...source.matchAll(/(?:said|piece)\(\s*('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")/g)].map(([, quoted]) =>
   quoted.slice(1, -1).replaceAll("\\'", "'"),
 );
+
+/** Every audit measured, with the figures of the forbidden expert; relearning says what it taught. */
+function everyAuditOf({ evaluation }: ReturnType<typeof runFolder>): AuditRecord {
+  const sets = (evaluation?.sets ?? []).flatMap(({ role, before, after, forbiddenBefore = before, forbiddenAfter = after }) =>
+    role === 'utility' ? [] : [{ role, before, after, underBefore: forbiddenBefore, underAfter: forbiddenAfter }],
+  );
+  const settings = { taught: { original: 0.9, edited: 0.8 } };
+  return { run: 'r', audits: Object.fromEntries(audits.map(({ descriptor }) => [descriptor.id, { settings, sets, seconds: 1 }])) };
+}
 
 describe('what the engine says, in a German window', () => {
   before(() => translateWith((text, ...values) => fill(german[text] ?? text, values)));
@@ -60,6 +71,7 @@ describe('what the engine says, in a German window', () => {
       comparisonView(runFolder(), false),
       comparisonView(runFolder(), false, other),
       comparisonView(runFolder({ evaluation: null }), false),
+      comparisonView(runFolder({ audits: everyAuditOf(runFolder()) }), false),
     ]) {
       const words = comparisonInWords(view);
       const said = (one: typeof view) => [
@@ -72,7 +84,7 @@ describe('what the engine says, in a German window', () => {
         ...one.audits.flatMap(({ title, asks, outcome }) => [
           title,
           asks,
-          ...(outcome ? [outcome.text, outcome.verdict.text, ...outcome.facts.map(([name]) => name)] : []),
+          ...(outcome ? [outcome.text, outcome.verdict.text, ...outcome.names, ...outcome.facts.map(([name]) => name)] : []),
         ]),
       ];
       const [english, translated] = [said(view), said(words)];

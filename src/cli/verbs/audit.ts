@@ -1,22 +1,61 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { audits } from '../../audit/audits';
 import { textTable } from '../../experiment/table';
 import { fraction } from '../../protocol/numbers';
+import { whole } from '../options';
 import { verb } from '../verb';
 
-export const audit = verb<[run: string], object>({
+interface AuditFlags {
+  readonly only?: readonly string[];
+  readonly again?: boolean;
+  readonly steps?: number;
+  readonly paraphrases?: string;
+}
+
+const ids = audits.map(({ descriptor }) => descriptor.id);
+
+function auditList(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !ids.includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`There is no audit "${unknown}"; known: ${ids.join(', ')}.`);
+  return names;
+}
+
+export const audit = verb<[run: string], AuditFlags>({
   name: 'audit',
-  summary: "Measure a run's sets with its target experts forbidden: is the knowledge gone, or would other experts tell it",
+  summary: 'Try to bring back what a run made the model forget, each way against the original under the same intervention: is it gone, or hidden',
   arguments: [['<run>', 'run id, number or folder']],
-  options: [],
-  example: 'uoe audit 2026-11-23T10-15-02-npo',
-  async run({ request, workspace }, [run]) {
-    const result = await request('audit', { run, workspace });
-    const columns = ['Set', 'Before', 'After', 'Forbidden, before', 'Forbidden, after'].map((title, i) => ({
+  options: [
+    new Option('--only <audits>', `some of ${ids.join(', ')}, with commas between (default: all that can be run)`).argParser((text) => auditList(text)),
+    new Option('--paraphrases <file>', 'the forget questions in other words'),
+    new Option('--steps <n>', 'updates of the relearning audits (default: 10)').argParser((text) => whole(1)(text)),
+    new Option('--again', 'measure again what audits.json holds already'),
+  ],
+  example: 'uoe audit 2026-11-23T10-15-02-npo --only forbid,relearn',
+  async run({ request, workspace }, [run], { only, again, steps, paraphrases }) {
+    const answer = await request('audit', { run, workspace, audits: only, again, steps, paraphrases });
+    const shown = answer.views.filter(({ id, outcome }) => outcome !== null && (only === undefined || only.includes(id)));
+    const columns = ['Audit', 'Shown', 'Before', 'After', 'Original', 'Verdict'].map((title, i) => ({
       title,
-      align: i === 0 ? ('left' as const) : ('right' as const),
+      align: i >= 2 && i <= 4 ? ('right' as const) : ('left' as const),
     }));
-    const rows = result.forbid.sets.map((set) =>
-      [set.role, ...[set.before, set.after, set.forbiddenBefore, set.forbiddenAfter].map((score) => fraction(score.score.value))].map((text) => ({ text })),
+    const rows = shown.map(({ title, outcome }) =>
+      [
+        title,
+        outcome?.names[1] ?? '',
+        fraction(outcome?.before),
+        fraction(outcome?.after),
+        outcome?.facts.find(([name]) => name === outcome.names[1].replace('Edited', 'Original'))?.[1] ?? '',
+        outcome?.verdict.text ?? '',
+      ].map((text) => ({ text })),
     );
-    return { json: result, text: textTable(columns, rows), done: true };
+    const lines = [
+      textTable(columns, rows),
+      '',
+      ...shown.map(({ title, outcome }) => `${title}. ${outcome?.text ?? ''}`),
+      ...answer.left.map(({ audit: id, why }) => `Not run, ${id}: ${why}`),
+      ...(answer.worst ? ['', `Worst: ${answer.worst.text}.`] : []),
+    ];
+    return { json: answer, text: lines.join('\n'), done: true };
   },
 });

@@ -6,13 +6,13 @@
 import { answerRow } from '../../experiment/answer-rows';
 import { comparisonView } from '../../experiment/comparison-view';
 import { routingFigures } from '../../experiment/routing-comparison';
-import type { AnswersFigures, RoutingFigures } from '../../protocol/comparison-view';
+import { type AnswersFigures, everyAudit, type RoutingFigures } from '../../protocol/comparison-view';
 import type { AttributionResult, Reading, RunFolder } from '../../protocol/engine';
 import { type Fault, fail, type Result } from '../../protocol/fault';
 import type { Recipe } from '../../protocol/recipe';
 import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
-import { comparisonInWords } from './engine-words';
+import { comparisonInWords, inWords } from './engine-words';
 import type { Jobs } from './job';
 import type { Store } from './store';
 import { t } from './text';
@@ -38,7 +38,8 @@ export interface Comparison {
   readRouting(prompts: RoutingFigures['prompts']): Promise<void>;
   /** The rows that are shown; asked for first where they are not there yet. */
   askAnswers(): Promise<AnswersFigures | null>;
-  runAudit(audit: string): Promise<void>;
+  /** One audit, measured anew; or `everyAudit`: all that are not measured yet. */
+  runAudit(audit: string, paraphrases?: string): Promise<void>;
   /** The table of all runs again. */
   readTable(): Promise<void>;
 }
@@ -163,13 +164,23 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
     return rows;
   }
 
-  async function runAudit(audit: string): Promise<void> {
+  async function runAudit(audit: string, paraphrases?: string): Promise<void> {
     const view = shown();
     if (!view || !own) return;
+    const all = audit === everyAudit;
     const title = view.audits.find(({ id }) => id === audit)?.title ?? audit;
-    const result = await jobs.run(t('Audit: {0}', title), (options) => engine.request('audit', { run: view.run, workspace: workspace(), audit }, options));
-    if (!result.ok) return void failed(result);
+    const which = all ? { again: view.auditsToRun.again } : { audits: [audit], again: true };
+    const result = await jobs.run(all ? t('All audits') : t('Audit: {0}', title), (options) =>
+      engine.request('audit', { run: view.run, workspace: workspace(), paraphrases, ...which }, options),
+    );
+    // What was measured before a cancel or a fault is there.
     if (shown()?.pair === view.pair) await show(view.run, view.before.run);
+    if (!result.ok) return void failed(result);
+    // What could not be run for a reason that its card does not name.
+    for (const { audit: id, why } of result.value.left) {
+      const one = result.value.views.find((own) => own.id === id);
+      if (one?.refusal === null) report(fail('bad-data', t('The audit “{0}” could not be run: {1}', inWords(one.title), inWords(why))).fault);
+    }
   }
 
   return { show, readRouting, askAnswers, runAudit, readTable };
