@@ -70,6 +70,8 @@ export interface Attention {
 export interface Forbidden {
   readonly experts: ReadonlySet<number>;
   readonly by: 'score' | 'logit';
+  /** Experts that every token chooses, whatever their scores and groups; their gates come from their own scores as ever. */
+  readonly forced?: ReadonlySet<number>;
 }
 
 export interface Router {

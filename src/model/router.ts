@@ -88,6 +88,7 @@ export function router(settings: RouterSettings): Router {
         for (let e = 0; e < experts; e++) selection[e] = bias ? Math.fround(scores[t * experts + e] + bias[e]) : scores[t * experts + e];
         if (forbidden) for (const e of forbidden.experts) selection[e] = Number.NEGATIVE_INFINITY;
         if (groups && groups.keep < groups.groups) limitToGroups(selection, groups);
+        if (forbidden?.forced) for (const e of forbidden.forced) selection[e] = Number.POSITIVE_INFINITY;
         const picked = largest(selection, experts, topK).sort((a, b) => scores[t * experts + b] - scores[t * experts + a] || a - b);
         chosen.set(picked, t * topK);
       }

@@ -3,6 +3,7 @@
  * in-process and the extension over node IPC (vscode-jsonrpc, serialization 'advanced', so Float32Array travels as such).
  * A request fails with a Fault as the data of its error. Every request takes a cancellation.
  */
+import type { AuditAnswer, AuditRecord } from './audits';
 import type { Catalogue } from './catalogue';
 import type { RunTable } from './comparison-view';
 import type { Recipe } from './recipe';
@@ -264,15 +265,6 @@ export interface EvaluatedSet {
   readonly truncated: number;
 }
 
-/** audits.json: every set of a run under the original and the edited weights, with the target experts allowed and forbidden. */
-export interface AuditRecord {
-  readonly run: string;
-  readonly forbid: {
-    readonly experts: readonly ExpertId[];
-    readonly sets: readonly Required<Omit<EvaluationRecord['sets'][number], 'change'>>[];
-  };
-}
-
 /** A comparison of runs in every form it is printed in. */
 export interface ComparisonForms {
   readonly text: string;
@@ -425,8 +417,19 @@ export interface EngineRequests {
       Scoring,
     { readonly sets: readonly EvaluatedSet[] },
   ];
-  /** Forbids the run's target experts and measures its evaluation sets again; writes audits.json. */
-  audit: [{ readonly run: string; readonly workspace: string; readonly audit?: string }, AuditRecord];
+  /** Runs audits on a run and writes audits.json after each: those named, or all that can be run. One that was made with the same settings is kept, unless `again`. */
+  audit: [
+    {
+      readonly run: string;
+      readonly workspace: string;
+      readonly audits?: readonly string[];
+      readonly again?: boolean;
+      readonly steps?: number;
+      /** File with the forget questions in other words. */
+      readonly paraphrases?: string;
+    },
+    AuditAnswer,
+  ];
   /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read; with `model`, those of this checkpoint. */
   compare: [{ readonly runs?: readonly string[]; readonly workspace: string; readonly model?: string }, ComparisonForms];
   /** `html` reads routing and asks a sample of answers with the model; `filesOnly` leaves that out. */

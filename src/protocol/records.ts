@@ -41,7 +41,8 @@ export interface Score {
 /** A score of one data set: mean over topics of accuracy where there are questions, else exp(-mean NLL). */
 export interface SetScore {
   readonly name: string;
-  readonly kind: 'accuracy' | 'probability';
+  /** `extraction`: the share of an answer that need not be given (audits). */
+  readonly kind: 'accuracy' | 'probability' | 'extraction';
   readonly score: Score;
   /** Accuracy per topic, for sets of questions. */
   readonly topics?: Readonly<Record<string, { readonly accuracy: number; readonly rows: number; readonly blind: number }>>;

@@ -9,8 +9,20 @@ import { discard, type HeldTensor, hold, holdInPlace } from '../tensor/host';
 import { openReadAhead, type ReadAhead } from './read-ahead';
 import { isTracing, span, traceClock } from './trace';
 
+/** What is done to the values of some tensors after everything else, whenever they are leased: no rounded copy of a model is ever made. */
+export interface WeightRounding {
+  /** Tells what is kept of it from what is kept unrounded. */
+  readonly id: string;
+  /** Whether the tensors of a unit are rounded. */
+  has(unit: string): boolean;
+  /** In place; `shape` is the slice's own. */
+  round(values: Float32Array, shape: readonly number[]): void;
+}
+
 /** f32 values of whole units that stand in for the checkpoint's: a patch, or the weights in training. */
-export type Overlay = ReadonlyMap<string, HostTensor>;
+export interface Overlay extends ReadonlyMap<string, HostTensor> {
+  readonly rounding?: WeightRounding;
+}
 
 export const noOverlay: Overlay = new Map();
 
@@ -63,6 +75,8 @@ interface Widened {
   evicted: boolean;
 }
 
+const roundingOf = (ref: TensorRef, { rounding }: Overlay): WeightRounding | null => (rounding?.has(unitName(ref)) ? rounding : null);
+
 const keyOf = (ref: TensorRef): string => (ref.rows ? `${unitName(ref)}:${ref.rows[0]}-${ref.rows[1]}` : unitName(ref));
 
 /** What tensors of a part have in common in their names. */
@@ -71,6 +85,12 @@ function partName(parts: Readonly<Record<string, TensorRef>>): string {
   let end = first.length;
   for (const other of others) while (!other.startsWith(first.slice(0, end))) end--;
   return first.slice(0, end).replace(/[.:]$/, '');
+}
+
+/** What is kept of a tensor under these conditions. */
+function keptKey(ref: TensorRef, overlay: Overlay): string {
+  const rounding = roundingOf(ref, overlay);
+  return rounding ? `${rounding.id} ${keyOf(ref)}` : keyOf(ref);
 }
 
 /** Elements before a row range within its unit. */
@@ -124,13 +144,18 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     return unit.values.subarray(from, from + elementCount(ref.shape));
   }
 
-  async function values(ref: TensorRef, overlay: Overlay): Promise<Float32Array> {
-    const own = overlaid(ref, overlay);
-    if (own) return own.slice();
+  async function stored(ref: TensorRef): Promise<Float32Array> {
     const tensor = await rawOf(ref);
     const into = new Float32Array(elementCount(tensor.shape));
     widen(tensor.bytes, tensor.dtype, into);
     return into;
+  }
+
+  async function values(ref: TensorRef, overlay: Overlay): Promise<Float32Array> {
+    const own = overlaid(ref, overlay);
+    const result = own ? own.slice() : await stored(ref);
+    roundingOf(ref, overlay)?.round(result, ref.shape);
+    return result;
   }
 
   /** A tensor of the checkpoint's values, by way of the room where they fit. `keep`: it outlives what it was made from. */
@@ -156,19 +181,32 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     return { tensor, release: () => undefined };
   }
 
+  /** The same, rounded: a copy, since what it is made from stays as it is. */
+  async function roundedTensor(ref: TensorRef, rounding: WeightRounding): Promise<{ tensor: HeldTensor; release: () => void }> {
+    const slot = await readAhead()?.take(keyOf(ref), unwrap(checkpoint.place(ref)));
+    const usable = slot !== undefined && slot !== null && !slot.fault && slot.finite;
+    const copy = usable ? slot.values.slice() : await values(ref, noOverlay);
+    if (usable) bytesRead += unwrap(checkpoint.place(ref)).bytes;
+    slot?.release();
+    rounding.round(copy, ref.shape);
+    return { tensor: hold(copy, ref.shape), release: () => undefined };
+  }
+
   async function leaseOne(ref: TensorRef, overlay: Overlay): Promise<{ tensor: HeldTensor; release: () => void }> {
     const own = overlaid(ref, overlay);
+    const rounding = roundingOf(ref, overlay);
     if (own) {
-      const tensor = hold(own, ref.shape);
+      const tensor = hold(rounding ? await values(ref, overlay) : own, ref.shape);
       return { tensor, release: () => discard(tensor) };
     }
-    const key = keyOf(ref);
+    const key = keptKey(ref, overlay);
+    const made = (keep: boolean) => (rounding ? roundedTensor(ref, rounding) : widenedTensor(ref, key, keep));
     const cached = widened?.get(key);
     const bytes = Math.max(4, elementCount(ref.shape) * 4);
     const keep = widened !== null && (keepsWidened || seen.has(key)) && bytes <= widenedBytes;
     seen.add(key);
     if (!cached && !keep) {
-      const { tensor, release } = await widenedTensor(ref, key, false);
+      const { tensor, release } = await made(false);
       return {
         tensor,
         release: () => {
@@ -177,7 +215,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
         },
       };
     }
-    const entry: Widened = cached ?? { tensor: (await widenedTensor(ref, key, true)).tensor, bytes, leases: 0, evicted: false };
+    const entry: Widened = cached ?? { tensor: (await made(true)).tensor, bytes, leases: 0, evicted: false };
     if (!cached) widened?.set(key, entry);
     entry.leases++;
     return {
@@ -209,7 +247,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       };
     },
     ahead(parts, overlay) {
-      const refs = parts.flatMap((own) => Object.values(own)).filter((ref) => !overlay.has(unitName(ref)) && !widened?.has(keyOf(ref)));
+      const refs = parts.flatMap((own) => Object.values(own)).filter((ref) => !overlay.has(unitName(ref)) && !widened?.has(keptKey(ref, overlay)));
       const wanted = refs.flatMap((ref) => {
         const place = checkpoint.place(ref);
         return place.ok ? [{ key: keyOf(ref), at: place.value }] : [];
