@@ -19,6 +19,7 @@ import { restore } from './verbs/restore';
 import { runs } from './verbs/runs';
 import { score } from './verbs/score';
 import { setupNative } from './verbs/setup-native';
+import { sweep } from './verbs/sweep';
 import { unlearn } from './verbs/unlearn';
 
 export const verbs: readonly Verb[] = [
@@ -31,6 +32,7 @@ export const verbs: readonly Verb[] = [
   evaluate,
   audit,
   compare,
+  sweep,
   runs,
   report,
   metrics,

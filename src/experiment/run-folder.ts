@@ -6,7 +6,7 @@ import { UNFINISHED, writeJson } from '../files/atomic-write';
 import { makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
 import { type Lock, takeLock } from '../files/lock';
 import { unwrap } from '../protocol/fault';
-import type { RunRecord } from '../protocol/records';
+import type { RunRecord, SweepTaskId } from '../protocol/records';
 import { backendInUse } from '../tensor/backend';
 import { nextNumber, readHistory, runId, runsFolder } from './history';
 import type { OpenedRecipe } from './open-recipe';
@@ -26,7 +26,7 @@ async function lockRuns(root: string): Promise<Lock> {
 }
 
 /** The record of a run that begins now. */
-function firstRecord({ recipe }: OpenedRecipe, id: string, number: number, now: Date): RunRecord {
+function firstRecord({ recipe }: OpenedRecipe, id: string, number: number, now: Date, sweep: SweepTaskId | undefined): RunRecord {
   const { name, threads } = backendInUse();
   return {
     id,
@@ -43,11 +43,16 @@ function firstRecord({ recipe }: OpenedRecipe, id: string, number: number, now: 
     backend: { name, threads },
     machine: { cpu: os.cpus()[0]?.model ?? 'unknown', cores: os.availableParallelism(), memory: os.totalmem() },
     seconds: {},
+    ...(sweep ? { sweep } : {}),
   };
 }
 
 /** `<workspace>/.uoe/runs/<id>/` with the resolved recipe and the first record. Throws FaultError; then no folder is left. */
-export async function createRunFolder(opened: OpenedRecipe, workspace: string): Promise<{ readonly run: string; readonly record: RunRecord }> {
+export async function createRunFolder(
+  opened: OpenedRecipe,
+  workspace: string,
+  sweep?: SweepTaskId,
+): Promise<{ readonly run: string; readonly record: RunRecord }> {
   const root = runsFolder(workspace);
   unwrap(await makeFolder(root));
   const lock = await lockRuns(root);
@@ -56,7 +61,7 @@ export async function createRunFolder(opened: OpenedRecipe, workspace: string): 
     const taken = new Set([...history.runs, ...history.broken].map(({ folder }) => path.basename(folder)));
     const now = new Date();
     const id = runId(now, opened.recipe.method, taken);
-    const record = firstRecord(opened, id, nextNumber(history.runs.map((stored) => stored.record)), now);
+    const record = firstRecord(opened, id, nextNumber(history.runs.map((stored) => stored.record)), now, sweep);
     const aside = path.join(root, `.${id}${UNFINISHED}`);
     const run = path.join(root, id);
     unwrap(await removeFolder(aside));

@@ -1,4 +1,4 @@
-import type { CheckRecord, RunRecord, StepRecord } from '../protocol/records';
+import type { CheckRecord, RunRecord, StepRecord, SweepTaskId } from '../protocol/records';
 import type { OpenOptions } from './open-recipe';
 
 /** What the caller may ask for between two steps. */
@@ -15,5 +15,9 @@ export interface RunHooks {
   readonly check?: (record: CheckRecord) => void;
   /** Multiplications from which on passes of the original are kept on disk; left out, what takes seconds. */
   readonly worthKeeping?: number;
+  /** Plans the seconds of each phase from a sample of the model, which takes about a second. */
+  readonly time?: boolean;
   readonly warn?: (message: string) => void;
+  /** The task of a sweep that this run is. */
+  readonly sweep?: SweepTaskId;
 }

@@ -12,7 +12,7 @@ import { asStored, parameterCounts } from '../passes/model';
 import { type Activations, originalPass, originalPassBytes } from '../passes/original-pass';
 import type { RunOutcome } from '../protocol/engine';
 import { FaultError, faultOf, refuse, sentence, unwrap } from '../protocol/fault';
-import type { AttributionRecord, EvaluationRecord, RunRecord, RunStatus, RunSummary, Target } from '../protocol/records';
+import type { AttributionRecord, EvaluationRecord, ExpertId, RunRecord, RunStatus, RunSummary, Target } from '../protocol/records';
 import type { Patch } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
 import { withPrecision } from '../tensor/precision';
@@ -20,12 +20,12 @@ import { parameterCount } from '../unlearn/parametrisation';
 import type { Training } from '../unlearn/step';
 import { lastWanted, rowsUsed, type StepRange, stepWindow } from '../unlearn/training-set';
 import { readSince } from '../weights/store';
-import { openActivations } from './activations';
+import { isWorthKeeping, openActivations } from './activations';
 import { cutAt, writeAttribution } from './attribution-files';
 import { evaluateRun } from './evaluation';
 import { readRunFolder } from './history';
 import { type OpenedRecipe, openRecipe } from './open-recipe';
-import { plannedPeak, tooLarge } from './plan-run';
+import { plannedPeak, plannedTime, tooLarge } from './plan-run';
 import { reportMarkdown } from './report';
 import { dropState, type KeptWeights } from './resume';
 import { combinedScore, type Moment, type Role, setsOf } from './role-score';
@@ -45,7 +45,7 @@ export async function startRun(json: unknown, folder: string, workspace: string,
   try {
     const fault = memoryIsEnforced() ? tooLarge(opened, process.memoryUsage.rss()) : null;
     if (fault) throw new FaultError(fault);
-    const { run, record } = await createRunFolder(opened, workspace);
+    const { run, record } = await createRunFolder(opened, workspace, hooks.sweep);
     return await locked(run, () => withPrecision(opened.recipe.precision, () => carryOut(run, record, opened, hooks)));
   } finally {
     await opened.release();
@@ -91,7 +91,7 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
   const seconds: Record<string, number> = { ...initial.seconds };
   let record = initial;
   let planned: number | null = null;
-  const readBefore = opened.handle.model.weights.readSoFar();
+  let readBefore = opened.handle.model.weights.readSoFar();
   const write = async (changes: Partial<RunRecord>) => {
     const memory = planned === null ? record.memory : { budget: opened.recipe.memory, planned, peak: Math.max(record.memory?.peak ?? 0, memoryPeak()) };
     const weights = readSince(readBefore, opened.handle.model.weights.readSoFar());
@@ -107,11 +107,18 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     await dropState(run).catch(() => undefined);
     return { folder: run, record, evaluation: null };
   };
+  const rows = [...opened.forget.sequences, ...(opened.retain?.sequences ?? [])];
+  const plan = async (target?: readonly ExpertId[]): Promise<Partial<RunRecord>> => {
+    if (!hooks.time || initial.plannedSeconds) return {};
+    const { phases } = await plannedTime(opened, isWorthKeeping(opened.handle, rows, hooks.worthKeeping), hooks.signal, target);
+    return { plannedSeconds: Object.fromEntries(phases.map(({ name, seconds: own }) => [name, Math.round(own * 1000) / 1000])) };
+  };
   try {
-    await write({});
+    const first = await plan();
+    readBefore = opened.handle.model.weights.readSoFar();
+    await write(first);
     hooks.started?.(run, record);
     for (const warning of opened.warnings) hooks.warn?.(warning);
-    const rows = [...opened.forget.sequences, ...(opened.retain?.sequences ?? [])];
     activations = await openActivations(path.dirname(path.dirname(run)), opened.handle, rows, opened.recipe.memory, hooks.worthKeeping);
     const { store, blockTokens } = activations;
     startPeak();
@@ -121,7 +128,7 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     const found = await timed(seconds, 'attribution', () => findTarget(run, opened, { store, blockTokens }, hooks));
     // Before the target was known the worst was planned for.
     planned = plannedPeak(opened, held, found.target.experts);
-    await write({ target: found.target });
+    await write({ target: found.target, ...(await plan(found.target.experts)) });
     const trained = await train(run, opened, found, hooks, seconds, (steps) => {
       record = { ...record, steps };
     });

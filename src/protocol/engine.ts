@@ -16,6 +16,7 @@ import type {
   Score,
   SetScore,
   StepRecord,
+  SweepTaskId,
   WeightOverlap,
   WeightReading,
 } from './records';
@@ -139,6 +140,24 @@ export interface TokenGates {
   readonly scores: Float32Array;
 }
 
+/** Seconds of a run's phases, from a sample of the model's own pieces on this machine. */
+export interface TimePlan {
+  readonly phases: readonly {
+    /** As run.json names it. */
+    readonly name: string;
+    readonly bytesToRead: number;
+    /** Floating-point operations of matrix products. */
+    readonly flops: number;
+    /** Seconds of reading and of arithmetic, and of both beside one another. */
+    readonly reading: number;
+    readonly computing: number;
+    readonly seconds: number;
+  }[];
+  readonly seconds: number;
+  /** Seconds that the sample took. */
+  readonly sampleSeconds: number;
+}
+
 export interface RunPlan {
   readonly target: readonly ExpertId[];
   readonly trainedParameters: number;
@@ -153,7 +172,16 @@ export interface RunPlan {
   /** What the machine could give this process, where the system says so truthfully; null else. */
   readonly availableBytes: number | null;
   /** What the run folder will hold besides text: saved state and patch; and what its disk has free. */
-  readonly disk: { readonly bytes: number; readonly free: number | null };
+  readonly disk: {
+    readonly bytes: number;
+    readonly free: number | null;
+    /** Activations of the original, kept for later runs; 0 where passes are made again sooner than read. */
+    readonly activations: number;
+    /** What an exported checkpoint takes besides, where it is no link. */
+    readonly exported: number;
+  };
+  /** Null where it was not asked for. */
+  readonly time: TimePlan | null;
   /** Changes of the recipe that need less memory, with the peak then: largest effect for the least change first. */
   readonly waysOut: readonly {
     readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number };
@@ -370,7 +398,17 @@ export interface EngineRequests {
   tokenGates: [{ readonly model: string; readonly source: DataSource; readonly id: string } & Reading & Variant, TokenGates];
   resolveRecipe: [{ readonly recipe: unknown; readonly folder: string }, Recipe];
   planRun: [{ readonly recipe: unknown; readonly folder: string }, RunPlan];
-  startRun: [{ readonly recipe: unknown; readonly folder: string; readonly workspace: string; readonly resume?: string; readonly trace?: string }, RunOutcome];
+  startRun: [
+    {
+      readonly recipe: unknown;
+      readonly folder: string;
+      readonly workspace: string;
+      readonly resume?: string;
+      readonly trace?: string;
+      readonly sweep?: SweepTaskId;
+    },
+    RunOutcome,
+  ];
   /** `keep` ends the run after the step in progress and keeps the best check; `discard` drops the result; `pause`/`continue`. */
   steerRun: [{ readonly action: 'pause' | 'continue' | 'keep' | 'discard' }, null];
   runs: [

@@ -112,12 +112,22 @@ export interface RunRecord {
   readonly backend: { readonly name: string; readonly threads: number };
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memory: number };
   readonly seconds: Readonly<Record<string, number>>;
+  /** The same as it was planned before the first of them, where a sample was taken. */
+  readonly plannedSeconds?: Readonly<Record<string, number>>;
   /** Most tokens of a block of prompts in passes of the original: it follows from the memory budget. */
   readonly blockTokens?: number;
   readonly weights?: WeightReading;
   /** Bytes of the whole process: what was allowed, what the plan said, and the largest that was measured. */
   readonly memory?: { readonly budget: number; readonly planned: number; readonly peak: number };
   readonly summary?: RunSummary;
+  /** Where the run is a task of a sweep. */
+  readonly sweep?: SweepTaskId;
+}
+
+/** A task of a sweep, by the names in its manifest. */
+export interface SweepTaskId {
+  readonly name: string;
+  readonly task: string;
 }
 
 export interface BeforeAfter {

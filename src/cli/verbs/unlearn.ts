@@ -7,13 +7,17 @@ import { difference, duration, expertName, fraction, percent } from '../../proto
 import type { RunSummary } from '../../protocol/records';
 import type { CommonOptions } from '../options';
 import { pairs } from '../pairs';
+import { planOption, plannedText, planText } from '../plan-text';
 import { type RecipeFlags, recipeOf, recipeOptions } from '../recipe-flags';
 import { overlapText, traceOf, traceOption } from '../trace-flag';
 import { type Shell, type Shown, verb } from '../verb';
 
 interface Own extends RecipeFlags {
   readonly resume?: string;
+  readonly sweep?: string;
+  readonly task?: string;
   readonly trace?: string;
+  readonly plan?: boolean;
 }
 
 /** As the caller would write it: relative below the current folder, else absolute. */
@@ -65,12 +69,18 @@ export function shownRun({ folder, record, overlap }: RunOutcome): Shown {
   return { json, text, done: true, ...(record.status === 'failed' ? { failure: record.reason ?? 'The run failed.' } : {}) };
 }
 
+/** A task of a sweep says so in its run folder; "uoe sweep" writes these. */
+const sweepOptions = () => [
+  new Option('--sweep <name>', 'the sweep that the run belongs to').hideHelp(),
+  new Option('--task <id>', 'its task there').hideHelp(),
+];
+
 /** Starts or resumes a run; a cancel tells how to go on. */
-export async function runToEnd(shell: Shell, recipe: unknown, resume?: string, trace?: string): Promise<RunOutcome> {
+export async function runToEnd(shell: Shell, recipe: unknown, { resume, trace, sweep, task }: Partial<Own> = {}): Promise<RunOutcome> {
   let id = '';
   shell.listen('runStarted', ({ record, folder }) => {
     id = record.id;
-    shell.note(`Run ${record.number}: ${shownPath(folder)}`);
+    shell.note(`Run ${record.number}: ${shownPath(folder)}${plannedText(record)}`);
   });
   shell.listen('check', ({ record }) => {
     shell.note(`Step ${record.step}: forget ${fraction(record.forget)}${record.utility === null ? '' : `, utility ${fraction(record.utility)}`}`);
@@ -82,6 +92,7 @@ export async function runToEnd(shell: Shell, recipe: unknown, resume?: string, t
       workspace: shell.workspace,
       ...(resume === undefined ? {} : { resume }),
       ...traceOf({ trace }),
+      ...(sweep === undefined || task === undefined ? {} : { sweep: { name: sweep, task } }),
     });
   } catch (error) {
     if (!(error instanceof FaultError) || error.fault.code !== 'cancelled' || id === '') throw error;
@@ -93,13 +104,18 @@ export const unlearn = verb<[recipe: string | undefined], Own & CommonOptions>({
   name: 'unlearn',
   summary: 'Run a recipe: attribution, training of the target expert, before and after',
   arguments: [['[recipe]', 'recipe file (*.uoe.json); flags are written over it']],
-  options: [...recipeOptions(), new Option('--resume <run>', 'go on with a run that was cancelled or killed'), traceOption()],
+  options: [...recipeOptions(), new Option('--resume <run>', 'go on with a run that was cancelled or killed'), traceOption(), planOption(), ...sweepOptions()],
   example: 'uoe unlearn demo/recipe.uoe.json\n  uoe unlearn --model demo/checkpoint --forget forget.jsonl --retain retain.jsonl --preset demo-npo',
   async run(shell, [file], options) {
     if (options.resume !== undefined) {
       if (file !== undefined) refuse('usage', 'Both a recipe and --resume are given.', 'A run is resumed with its own recipe: leave the recipe out.');
-      return shownRun(await runToEnd(shell, null, options.resume, options.trace));
+      return shownRun(await runToEnd(shell, null, options));
     }
-    return shownRun(await runToEnd(shell, await recipeOf(file, options), undefined, options.trace));
+    const recipe = await recipeOf(file, options);
+    if (options.plan) {
+      const plan = await shell.request('planRun', { recipe, folder: process.cwd() });
+      return { json: plan, text: planText(plan) };
+    }
+    return shownRun(await runToEnd(shell, recipe, options));
   },
 });

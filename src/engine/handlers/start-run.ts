@@ -8,12 +8,12 @@ import { withSessionSettings } from '../session-recipe';
 import { traced } from '../traced';
 
 /** A new run of the recipe, or the rest of an old one. */
-export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume, trace }, call) => {
+export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume, trace, sweep }, call) => {
   const { hooks, end } = runHooks(session, call);
   try {
     return await traced(trace, async () =>
       resume === undefined
-        ? start(withSessionSettings(session, recipe), folder, workspace, hooks)
+        ? start(withSessionSettings(session, recipe), folder, workspace, sweep ? { ...hooks, sweep } : hooks)
         : resumeRun(unwrap(await resolveRun(diskReader, workspace, resume, process.cwd())), hooks),
     );
   } finally {

@@ -1,0 +1,21 @@
+/** `<workspace>/.uoe/sweeps/<name>/`: the manifest of a sweep and the recipe of each task, for whatever executes them. */
+import path from 'node:path';
+import { writeJson } from '../files/atomic-write';
+import { makeFolder } from '../files/folder';
+import { unwrap } from '../protocol/fault';
+import type { Sweep, SweepTask } from './sweep-plan';
+
+export const sweepFolder = (workspace: string, name: string): string => path.join(workspace, '.uoe', 'sweeps', name);
+
+export const taskRecipe = (folder: string, { id }: Pick<SweepTask, 'id'>): string => path.join(folder, 'tasks', `${id}.uoe.json`);
+export const taskLog = (folder: string, { id }: Pick<SweepTask, 'id'>): string => path.join(folder, 'tasks', `${id}.log`);
+
+/** Writes the sweep as it stands now; a task's file is the same each time. Throws FaultError. */
+export async function writeSweep(workspace: string, sweep: Sweep, file: string): Promise<string> {
+  const folder = sweepFolder(workspace, sweep.name);
+  unwrap(await makeFolder(path.join(folder, 'tasks')));
+  for (const task of sweep.tasks) unwrap(await writeJson(taskRecipe(folder, task), task.recipe));
+  const tasks = sweep.tasks.map((task) => ({ id: task.id, labels: task.labels, recipe: path.relative(folder, taskRecipe(folder, task)) }));
+  unwrap(await writeJson(path.join(folder, 'sweep.json'), { name: sweep.name, file, axes: sweep.axes, tasks }));
+  return folder;
+}
