@@ -11,6 +11,7 @@ export function runHooks({ emit, models, steering }: Session, call: Call): { rea
   return {
     hooks: {
       signal: call.signal,
+      time: true,
       steering: wish,
       open: async (folder, memory): Promise<OpenedModel> => {
         const opened = await models.open(folder, memory);

@@ -51,6 +51,14 @@ async function openStoreOf(uoeFolder: string, handle: Pick<ModelHandle, 'checkpo
   });
 }
 
+/** Whether a pass over these sequences takes long enough to be kept on disk. */
+export const isWorthKeeping = (handle: Pick<ModelHandle, 'model'>, sequences: readonly TokenSequence[], worth = worthKeeping): boolean =>
+  multiplications(handle, sequences) >= worth;
+
+/** Bytes of what a run keeps: of `tokens` tokens the entrance and choices of `layers` layers. */
+export const activationBytes = ({ shape }: Pick<ModelHandle['model'], 'shape'>, tokens: number, layers: number): number =>
+  tokens * layers * (shape.hiddenSize * 4 + shape.topK * 2);
+
 /** How passes over these sequences go: with a store where they take long enough and there is a folder for it. */
 export async function openActivations(
   uoeFolder: string | null,
@@ -59,6 +67,6 @@ export async function openActivations(
   memory: number,
   worth = worthKeeping,
 ): Promise<Activations> {
-  const keeps = uoeFolder !== null && multiplications(handle, sequences) >= worth;
+  const keeps = uoeFolder !== null && isWorthKeeping(handle, sequences, worth);
   return { store: keeps ? await openStoreOf(uoeFolder, handle) : null, blockTokens: blockTokens(handle.model, memory) };
 }

@@ -6,20 +6,24 @@ import { chooseTarget, needsAttribution } from '../attribution/target';
 import { freeBytes } from '../files/disk-fault';
 import { readableSize } from '../files/readable-size';
 import { parameterCounts } from '../passes/model';
-import type { RunPlan } from '../protocol/engine';
+import type { RunPlan, TimePlan } from '../protocol/engine';
 import { type Fault, unwrap } from '../protocol/fault';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { ExpertId, Target } from '../protocol/records';
 import { elementCount } from '../protocol/tensors';
 import { trainedUnits } from '../unlearn/trained-units';
 import { expertsByLayer } from '../unlearn/training-set';
+import { activationBytes, isWorthKeeping } from './activations';
 import { runMemory } from './memory-plan';
 import { type OpenedRecipe, type OpenOptions, openRecipe, type ReadSet } from './open-recipe';
 import { spreadRows } from './routing-change';
+import { planTime } from './time-plan';
 
 export interface PlanOptions extends OpenOptions {
   /** Bytes the process holds already; measured when left out. */
   readonly processBytes?: number;
+  /** Measures a sample of the model, which takes about a second, to plan seconds too. */
+  readonly time?: boolean;
 }
 
 /** Below this many prompts, halves of them have fewer sequences than the experts they are compared by (attribution/stability.ts: 6). */
@@ -32,7 +36,7 @@ const lengths = (set: ReadSet | null): number[] => set?.sequences.map(({ ids }) 
 export async function planRun(json: unknown, folder: string, options: PlanOptions = {}): Promise<RunPlan> {
   const opened = await openRecipe(json, folder, options);
   try {
-    return await planOf(opened, options.processBytes ?? process.memoryUsage.rss(), folder);
+    return await planOf(opened, options.processBytes ?? process.memoryUsage.rss(), folder, options);
   } finally {
     await opened.release();
   }
@@ -121,7 +125,32 @@ export function tooLarge(opened: OpenedRecipe, processBytes: number): Fault | nu
   };
 }
 
-async function planOf(opened: OpenedRecipe, processBytes: number, folder: string): Promise<RunPlan> {
+const sequencesOf = ({ forget, retain }: OpenedRecipe) => [...forget.sequences, ...(retain?.sequences ?? [])];
+
+/** Seconds of a run by phase. `stored`: its passes of the original are kept on disk. `found`: what attribution has found by now. */
+export async function plannedTime(opened: OpenedRecipe, stored: boolean, signal?: AbortSignal, found?: readonly ExpertId[]): Promise<TimePlan> {
+  const { counted, trainedParameters } = needs(opened, 0, found);
+  // Half way up, where the target is not known: an expert is as likely below as above.
+  const { moeLayers } = opened.handle.model.shape;
+  const target = needsAttribution(opened.recipe.target) && !found ? { ...counted, experts: [{ layer: moeLayers[moeLayers.length >> 1], expert: 0 }] } : counted;
+  return planTime(opened, { target, trainedValues: trainedParameters, stored }, os.freemem(), signal);
+}
+
+/** Bytes of the activations that a run leaves for later ones. */
+function storedActivations(opened: OpenedRecipe): number {
+  const { handle, recipe, checks, evaluate } = opened;
+  const rows = sequencesOf(opened);
+  if (!isWorthKeeping(handle, rows)) return 0;
+  const tokens = (sets: readonly (ReadSet | null | undefined)[]) => sum(sets.flatMap((set) => lengths(set ?? null)));
+  const measured = [checks?.forget, ...(checks?.utility ?? []), evaluate?.forget, evaluate?.near, ...(evaluate?.utility ?? [])];
+  const { moeLayers } = handle.model.shape;
+  const layers = needsAttribution(recipe.target) ? moeLayers.length : Math.min(2, moeLayers.length);
+  return activationBytes(handle.model, sum(rows.map(({ ids }) => ids.length)), layers) + activationBytes(handle.model, tokens(measured), 1);
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+async function planOf(opened: OpenedRecipe, processBytes: number, folder: string, { time = false, signal }: PlanOptions): Promise<RunPlan> {
   const { recipe, handle, forget, retain, checks, evaluate } = opened;
   const { model } = handle;
   const { named, counted, trainedParameters, sets, needed } = needs(opened, processBytes);
@@ -138,7 +167,13 @@ async function planOf(opened: OpenedRecipe, processBytes: number, folder: string
     memory,
     memoryParts: parts,
     availableBytes: availableMemory(processBytes),
-    disk: { bytes: trainedParameters * 4 * storedCopies, free: await freeBytes(folder) },
+    disk: {
+      bytes: trainedParameters * 4 * storedCopies,
+      free: await freeBytes(folder),
+      activations: storedActivations(opened),
+      exported: handle.checkpoint.totalBytes,
+    },
+    time: time ? await plannedTime(opened, isWorthKeeping(handle, sequencesOf(opened)), signal) : null,
     waysOut: waysOut(recipe, sets.forget.length, Math.max(2, ...sets.forget, ...sets.retain), (change) => needed(change).peakBytes),
     measured,
     notMeasured,

@@ -60,12 +60,15 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
   let next = 0;
   let broken: Error | null = null;
   let waiting = 0;
+  let readUntil = 0;
   const times = { reading: 0, widening: 0, waiting: 0 };
   /** Of reads under way while a trace is open. */
   const names = new Map<number, string>();
 
   thread.on('message', (reply: ReadReply) => {
-    times.reading += (reply.read[1] - reply.read[0]) / 1000;
+    // Reads go on beside one another: a second counts once.
+    times.reading += Math.max(0, reply.read[1] - Math.max(reply.read[0], readUntil)) / 1000;
+    readUntil = Math.max(readUntil, reply.read[1]);
     times.widening += (reply.widened[1] - reply.widened[0]) / 1000;
     if (isTracing()) {
       const name = names.get(reply.id) ?? '';

@@ -1,0 +1,296 @@
+/** How fast this machine runs the pieces of an open model: each piece for a moment on rows like the recipe's, and some of its bytes read. */
+import { randomInt } from 'node:crypto';
+import os from 'node:os';
+import { runAttention } from '../model/attention';
+import type { Moe } from '../model/family';
+import { blockRows } from '../passes/blocks';
+import { attentionForward, eachExpertBlock, onSpan, routerForward } from '../passes/forward';
+import { pullBackTargets, scoreTargets } from '../passes/head';
+import { asStored, type Conditions, type OpenModel } from '../passes/model';
+import { pack } from '../passes/packing';
+import { unwrap } from '../protocol/fault';
+import { elementCount } from '../protocol/tensors';
+import { backendInUse } from '../tensor/backend';
+import { inScope, readInto, uploadMatrix } from '../tensor/host';
+import { grads, type Tensor2D } from '../tensor/tf';
+import { freshState, update } from '../unlearn/adamw';
+import { noOverlay } from '../weights/store';
+import { type Arithmetic, type Piece, pieceNames, scoredPairs, type Work } from './work-plan';
+
+/** Seconds of starting a piece, and of each of its floating-point operations with all that goes with them. */
+export interface PieceSpeed {
+  readonly call: number;
+  readonly flop: number;
+}
+
+export interface SpeedSample {
+  readonly forward: Readonly<Record<Piece, PieceSpeed>>;
+  readonly back: Readonly<Record<Piece, PieceSpeed>>;
+  /** Seconds of updating a value. */
+  readonly update: number;
+  /** Seconds of reading a byte as the disk and the system's cache give it now, again at once, and of widening it. */
+  readonly read: number;
+  readonly reread: number;
+  /** Cores that reading and arithmetic share. */
+  readonly cores: number;
+  readonly threads: number;
+  /** Seconds the sample took. */
+  readonly seconds: number;
+}
+
+/** A piece is run until it took this long, at least `leastRounds` times: first all of them to warm up, since what runs often is compiled, then to be timed. */
+const pieceSeconds = { warm: 0.04, timed: 0.08 };
+const leastRounds = 2;
+/** Multiplications of the larger of two trials, and rows of the smaller. */
+const trialMultiplications = 2 ** 28;
+const fewRows = 8;
+const mostRows = 512;
+const readPieces = 16;
+const readBytes = 2 ** 20;
+const updateValues = 2 ** 18;
+
+/** Numbers in [-1, 1) that look like a stream. */
+const stream = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => (((i + 1) * 0.6180339887498949) % 1) * 2 - 1);
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** From a small and a large trial: what each call costs and what each operation. Neither is below nothing. */
+function speedOf(small: Arithmetic & { readonly seconds: number }, large: Arithmetic & { readonly seconds: number }): PieceSpeed {
+  const slope = (large.seconds / large.calls - small.seconds / small.calls) / (large.flops / large.calls - small.flops / small.calls);
+  const most = large.seconds / large.flops;
+  const flop = Number.isFinite(slope) ? Math.min(most, Math.max(slope, most / 10)) : most;
+  return { flop, call: Math.max(0, (small.seconds - small.flops * flop) / small.calls) };
+}
+
+/** One round over all pieces. */
+interface Trials {
+  readonly model: OpenModel;
+  readonly conditions: Conditions;
+  /** Of each piece. */
+  readonly seconds: number;
+  /** Seconds of all runs, and what they would have been had each been as quick as the quickest: other programs and garbage take the rest. */
+  readonly spent: { all: number; quick: number };
+}
+
+/** Seconds of a piece without what it waited for weights: its lower decile. */
+async function timed({ model, seconds: enough, spent }: Trials, body: () => Promise<unknown>): Promise<number> {
+  await body();
+  const rounds: number[] = [];
+  for (let sum = 0; sum < enough || rounds.length < leastRounds; ) {
+    const [began, waited] = [performance.now(), model.weights.readSoFar().waiting];
+    await body();
+    const seconds = (performance.now() - began) / 1000;
+    rounds.push(Math.max(1e-9, seconds - (model.weights.readSoFar().waiting - waited)));
+    sum += seconds;
+  }
+  const quick = rounds.toSorted((a, b) => a - b)[Math.floor(rounds.length / 10)];
+  spent.all += rounds.reduce((sum, seconds) => sum + seconds, 0);
+  spent.quick += rounds.length * quick;
+  return quick;
+}
+
+/** Two numbers of rows: few, and as many as take a moment. */
+const sizes = (multiplications: number, most: number): [number, number] => {
+  const large = Math.max(2 * fewRows, Math.min(mostRows, most, Math.floor(trialMultiplications / multiplications)));
+  return [fewRows, large];
+};
+
+async function attentionSpeeds(trials: Trials, layer: number, length: number) {
+  const { model, conditions } = trials;
+  const d = model.shape.hiddenSize;
+  const { attention } = model.layers[layer];
+  const matrices = Object.values(attention.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
+  const scores = attention.heads * (attention.keyWidth + attention.valueWidth);
+  const large = Math.max(2, Math.floor(sizes(matrices, blockRows(attention.parts))[1] / length));
+  const trial = async (sequences: number, way: 'forward' | 'back') => {
+    const ids = new Int32Array(length);
+    const batch = pack(Array.from({ length: sequences }, (_, i) => ({ id: String(i), ids, targetMask: new Uint8Array(length) })) as never);
+    const x = stream(batch.tokens * d);
+    const flops = 2 * batch.tokens * matrices + 2 * sequences * scoredPairs(length, false) * scores;
+    const pairs = 2 * sequences * scoredPairs(length, false) * scores;
+    if (way === 'forward') return { calls: 1, flops, seconds: await timed(trials, () => attentionForward(model, layer, batch, x, conditions)) };
+    // Run again on the tape, then back: projections once more and twice the scores.
+    const lease = await model.weights.lease(attention.parts, noOverlay);
+    const out = new Float32Array(x.length);
+    const run = async () =>
+      onSpan(attention, batch.spans[0], x, d, out, (own, rotation, mask) => {
+        const forward = (input: unknown) => runAttention(attention, lease.w, input as Tensor2D, rotation, mask, sequences);
+        return grads(forward)([own], uploadMatrix(x, batch.tokens, d))[0];
+      });
+    return { calls: 1, flops: 2 * flops + pairs, seconds: await timed(trials, run).finally(lease.release) };
+  };
+  const forward = speedOf(await trial(1, 'forward'), await trial(large, 'forward'));
+  return { forward, back: speedOf(await trial(1, 'back'), await trial(large, 'back')) };
+}
+
+async function feedSpeeds(trials: Trials, moe: Moe) {
+  const { model, conditions } = trials;
+  const d = model.shape.hiddenSize;
+  const block = moe.expert(0);
+  const weights = Object.values(block.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
+  const [few, many] = sizes(weights, blockRows(block.parts));
+  const u = stream(many * d);
+  const sum = new Float32Array(many * d);
+  const forward = async (count: number) => {
+    const rows = Int32Array.from({ length: count }, (_, i) => i);
+    const run = () =>
+      eachExpertBlock(model.weights, block, u, rows, d, noOverlay, conditions.signal, (outputs) => {
+        for (let i = 0; i < outputs.length; i++) sum[i] += outputs[i];
+      });
+    return { calls: 1, flops: 2 * count * weights, seconds: await timed(trials, run) };
+  };
+  const speed = speedOf(await forward(few), await forward(many));
+  const { closed } = block;
+  if (!closed) return { forward: speed, back: speed };
+  const lease = await model.weights.lease(block.parts, noOverlay);
+  const pulled = async (count: number) => {
+    const rows = u.subarray(0, count * d);
+    const run = async () =>
+      inScope(() => {
+        const x = uploadMatrix(rows, count, d);
+        const result = closed.pullBack(lease.w, () => x, closed.inner(lease.w, x), uploadMatrix(rows, count, d), null, { input: true, parts: new Set() });
+        if (result.input) readInto(result.input, sum.subarray(0, count * d));
+      });
+    // The first two products of the forward, and three.
+    return { calls: 1, flops: (2 * count * weights * 5) / 3, seconds: await timed(trials, run) };
+  };
+  try {
+    return { forward: speed, back: speedOf(await pulled(few), await pulled(many)) };
+  } finally {
+    lease.release();
+  }
+}
+
+async function routerSpeed(trials: Trials, layer: number, moe: Moe): Promise<PieceSpeed> {
+  const { model, conditions } = trials;
+  const d = model.shape.hiddenSize;
+  const weights = Object.values(moe.router.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
+  const trial = async (rows: number) => ({
+    calls: 1,
+    flops: 2 * rows * weights,
+    seconds: await timed(trials, () => routerForward(model, layer, moe, stream(rows * d), conditions)),
+  });
+  return speedOf(await trial(fewRows), await trial(mostRows));
+}
+
+/** Tokens of the vocabulary that are tried: the head is multiplied in slices. */
+const headTokens = 4096;
+
+async function headSpeeds(trials: Trials) {
+  const { model, conditions } = trials;
+  const d = model.shape.hiddenSize;
+  const { head } = model.ends;
+  const tokens = Math.min(headTokens, head.shape[0]);
+  const part = tokens === head.shape[0] ? head : { name: head.name, rows: [0, tokens] as const, shape: [tokens, d] };
+  const cut: OpenModel = { ...model, ends: { ...model.ends, head: part } };
+  const [few, many] = sizes(tokens * d, mostRows);
+  const x = stream(many * d);
+  const trial = async (count: number, way: 'forward' | 'back') => {
+    const rows = Int32Array.from({ length: count }, (_, i) => i);
+    const ids = new Int32Array(count);
+    const flops = 2 * count * tokens * d;
+    if (way === 'forward') return { calls: 1, flops, seconds: await timed(trials, () => scoreTargets(cut, x, rows, ids, conditions)) };
+    const { logits, logSumExp } = await scoreTargets(cut, x, rows, ids, conditions, { logits: true });
+    const ones = new Float64Array(count).fill(1);
+    const run = () => pullBackTargets(cut, x, rows, ids, ones, logSumExp, conditions, logits);
+    return { calls: 1, flops: logits ? flops : 2 * flops, seconds: await timed(trials, run) };
+  };
+  const forward = speedOf(await trial(few, 'forward'), await trial(many, 'forward'));
+  return { forward, back: speedOf(await trial(few, 'back'), await trial(many, 'back')) };
+}
+
+/** Seconds of a byte from places spread over the checkpoint, first as they come, then again from the system's cache. */
+async function readingSpeed(model: OpenModel): Promise<{ read: number; reread: number }> {
+  const large = [...model.weights.checkpoint.tensors.values()].filter(({ bytes, shape }) => bytes >= readBytes && shape.length === 2);
+  if (large.length === 0) {
+    // Small checkpoints: whole tensors, as many as make up a piece.
+    const all = [...model.weights.checkpoint.tensors.values()];
+    const pass = async () => {
+      let bytes = 0;
+      const began = performance.now();
+      for (const { name, shape, bytes: own } of all.slice(0, readPieces)) {
+        await model.weights.values({ name, shape }, noOverlay);
+        bytes += own;
+      }
+      return (performance.now() - began) / 1000 / Math.max(1, bytes);
+    };
+    return { read: await pass(), reread: await pass() };
+  }
+  const pieces = Array.from({ length: readPieces }, () => {
+    const { name, shape, bytes } = large[randomInt(large.length)];
+    const rows = Math.max(1, Math.floor((readBytes * shape[0]) / bytes));
+    const from = randomInt(Math.max(1, shape[0] - rows));
+    return { name, rows: [from, from + rows] as const, shape: [rows, ...shape.slice(1)] };
+  });
+  const pass = async () => {
+    let bytes = 0;
+    const began = performance.now();
+    for (const piece of pieces) bytes += unwrap(await model.weights.checkpoint.read(piece)).bytes.byteLength;
+    return (performance.now() - began) / 1000 / bytes;
+  };
+  return { read: await pass(), reread: await pass() };
+}
+
+async function updateSpeed(): Promise<number> {
+  const params = new Map([['values', stream(updateValues)]]);
+  let state = freshState(params);
+  const options = { lr: 1e-6, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 };
+  const rounds: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const began = performance.now();
+    const next = update(params, params, state, options);
+    rounds.push((performance.now() - began) / 1000);
+    state = next.state;
+  }
+  return median(rounds.slice(1)) / updateValues;
+}
+
+/** Measures the pieces of a middle layer. `length`: of a typical row. */
+export async function sampleSpeed(model: OpenModel, length: number, signal?: AbortSignal): Promise<SpeedSample> {
+  const began = performance.now();
+  const conditions: Conditions = { ...asStored, signal };
+  const { moeLayers } = model.shape;
+  const layer = moeLayers[moeLayers.length >> 1];
+  const moe = model.layers[layer].feed as Moe;
+  const reading = await readingSpeed(model);
+  const round = async (seconds: number) => {
+    const trials: Trials = { model, conditions, seconds, spent: { all: 0, quick: 0 } };
+    const attention = await attentionSpeeds(trials, layer, length);
+    const feed = await feedSpeeds(trials, moe);
+    const head = await headSpeeds(trials);
+    const router = await routerSpeed(trials, layer, moe);
+    const slower = trials.spent.all / trials.spent.quick;
+    const asBusy = (speeds: Readonly<Record<Piece, PieceSpeed>>) =>
+      Object.fromEntries(pieceNames.map((piece) => [piece, { call: speeds[piece].call * slower, flop: speeds[piece].flop * slower }])) as typeof speeds;
+    return {
+      forward: asBusy({ attention: attention.forward, router, feed: feed.forward, head: head.forward }),
+      back: asBusy({ attention: attention.back, router, feed: feed.back, head: head.back }),
+    };
+  };
+  await round(pieceSeconds.warm);
+  const speeds = await round(pieceSeconds.timed);
+  const { threads } = backendInUse();
+  return {
+    ...speeds,
+    update: await updateSpeed(),
+    ...reading,
+    cores: os.availableParallelism(),
+    threads,
+    seconds: (performance.now() - began) / 1000,
+  };
+}
+
+export interface WorkSeconds {
+  readonly reading: number;
+  readonly computing: number;
+  readonly total: number;
+}
+
+/** Seconds of work at these speeds. `cold`: bytes not read before; `ahead`: reading goes on while the backend computes. */
+export function secondsOf({ forward, back, updated, bytes }: Work, speed: SpeedSample, cold: number, ahead: boolean): WorkSeconds {
+  const arithmetic = (own: Work['forward'], at: SpeedSample['forward']) =>
+    pieceNames.reduce((sum, piece) => sum + own[piece].calls * at[piece].call + own[piece].flops * at[piece].flop, 0);
+  const computing = arithmetic(forward, speed.forward) + arithmetic(back, speed.back) + updated * speed.update;
+  const reading = Math.min(bytes, cold) * speed.read + Math.max(0, bytes - cold) * speed.reread;
+  return { reading, computing, total: ahead ? Math.max(reading, computing) : reading + computing };
+}
