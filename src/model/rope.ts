@@ -14,6 +14,8 @@ export interface RopeSettings {
 /** cos and sin `[positions, dim / 2]`, both times the attention factor. */
 export interface RopeTable {
   readonly dim: number;
+  /** Tokens beyond which all positions of a sequence turn otherwise (longrope): keys that were kept until then have to be made again. */
+  readonly turning?: number;
   /** Positions of whole sequences, each of which begins at 0, or of the newest tokens of sequences of one length: with longrope the longest position decides. */
   rows(positions: Int32Array): { cos: Float32Array; sin: Float32Array };
 }
@@ -162,6 +164,7 @@ export function ropeTable(settings: RopeSettings, adjust: (found: AllFrequencies
   const long = beyond && tableOf(beyond);
   return ok({
     dim: settings.dim,
+    turning: beyond?.original,
     rows(positions) {
       const cos = new Float32Array(positions.length * half);
       const sin = new Float32Array(positions.length * half);

@@ -74,6 +74,10 @@ async function decodeGroup(model: OpenModel, prompts: readonly Int32Array[], opt
   let past = 0;
   let ids = Int32Array.from(prompts.flatMap((prompt) => Array.from(prompt)));
   for (let step = 0; step < options.maxNewTokens && running.length > 0; step++) {
+    if (past === model.layers[0].attention.rope.turning) {
+      past = 0;
+      ids = Int32Array.from(running.flatMap(({ prompt, made }) => [...prompt, ...made]));
+    }
     const fresh = ids.length / running.length;
     let x = await embed(model, ids, conditions);
     for (let layer = 0; layer < model.shape.layers; layer++) {

@@ -90,7 +90,7 @@ def build(folder, variant, seed):
         f.write("\n")
 
 
-def rows(folder, g, vocabulary, prompt_length):
+def rows(folder, g, vocabulary):
     """Sequences that are nowhere near a routing tie, and a prompt whose greedy tokens are clear; None if 60 draws hold none."""
     ref = Reference(folder)
     data = {"forget": [], "retain": []}
@@ -108,7 +108,7 @@ def rows(folder, g, vocabulary, prompt_length):
                     labels[-3] = -100
                 data[s].append({"ids": ids, "labels": labels})
         for _ in range(60):
-            prompt = torch.randint(3, vocabulary, (prompt_length,), generator=g).tolist()
+            prompt = torch.randint(3, vocabulary, (6,), generator=g).tolist()
             made = greedy(ref, prompt)
             if min(made["margins"]) > 0.03 and 2 not in made["continuation"] and len(set(made["continuation"])) > 4:
                 return data, prompt
@@ -132,7 +132,7 @@ def make(name, variant):
         os.makedirs(folder)
         build(folder, variant, seed)
         g = torch.Generator().manual_seed(1000 + seed)
-        drawn = rows(folder, g, variant["config"]["vocab_size"], variant.get("prompt", 6))
+        drawn = rows(folder, g, variant["config"]["vocab_size"])
         if drawn is None:
             print(f"  {name} seed {seed}: no fair sequences", flush=True)
             continue

@@ -1,7 +1,7 @@
 """The configurations of test/fixtures/variants: what the six golden models leave out. One entry = one folder.
 
 config: config.json as written (old or new spelling); layout "hub" (one tensor per expert) or "fused" (3-D, the layout transformers has in memory);
-dtype of the stored weights; shards; mtp: adds tensors of a layer after the last, as DeepSeek-V3 ships, which must be ignored; prompt: tokens of the greedy prompt.
+dtype of the stored weights; shards; mtp: adds tensors of a layer after the last, as DeepSeek-V3 ships, which must be ignored.
 """
 COMMON = {"hidden_act": "silu", "initializer_range": 0.02, "use_cache": True, "bos_token_id": 1, "eos_token_id": 2, "attention_dropout": 0.0,
           "hidden_size": 32, "num_attention_heads": 4, "max_position_embeddings": 512, "vocab_size": 97, "tie_word_embeddings": False}
@@ -123,8 +123,8 @@ VARIANTS = {
         "config": phimoe(num_local_experts=6, sliding_window=4, attention_bias=True, lm_head_bias=True, router_jitter_noise=0.2, rope_theta=10000.0, rope_scaling=None,
                          torch_dtype="bfloat16")},
     "phimoe_longrope": {
-        "what": "longrope over original length 8, which some sequences pass, with unequal mscales; 3-D experts beside mlp.router, no biases, tied, one key/value head, new spelling",
-        "layout": "fused", "prompt": 9,
+        "what": "longrope over original length 8, which some sequences and the greedy tokens pass, with unequal mscales; 3-D experts beside mlp.router, no biases, tied, one key/value head, new spelling",
+        "layout": "fused",
         "config": phimoe(num_local_experts=8, num_key_value_heads=1, sliding_window=None, attention_bias=False, lm_head_bias=False, router_jitter_noise=0.1,
                          tie_word_embeddings=True, dtype="float32", original_max_position_embeddings=8,
                          rope_parameters={"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.3, 1.7, 2.5], "long_factor": [1.0, 2.0, 6.0, 20.0],
