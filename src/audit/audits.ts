@@ -8,4 +8,14 @@ import { paraphrase } from './paraphrase';
 import { quantising } from './quantise';
 import { relearning } from './relearn';
 
-export const audits: readonly Audit[] = [forbid, forceNext, relearning('components'), quantising(8), quantising(4), extraction, paraphrase, near];
+export const audits: readonly Audit[] = [
+  forbid,
+  forceNext,
+  relearning('components'),
+  relearning('full'),
+  quantising(8),
+  quantising(4),
+  extraction,
+  paraphrase,
+  near,
+];

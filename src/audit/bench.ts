@@ -5,19 +5,19 @@ import { measurePrepared, type Prefix, prepareSet } from '../evaluate/measure';
 import * as nll from '../evaluate/nll';
 import { setScore } from '../evaluate/set-score';
 import { wilson } from '../evaluate/statistics';
-import { allParts, asStored, type Conditions, forbidding, type OpenModel } from '../passes/model';
+import { changedFrom, prefixBefore } from '../passes/components';
+import { asStored, type Conditions, forbidding, type OpenModel } from '../passes/model';
 import { type Activations, inBlocks } from '../passes/original-pass';
 import { refuse, unwrap } from '../protocol/fault';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { ExpertId, SetScore, Target } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
-import { unitName } from '../protocol/tensors';
 import { takeStep } from '../unlearn/step';
 import { openTraining } from '../unlearn/training';
 import { noOverlay, type Overlay } from '../weights/store';
 import type { AuditOptions, AuditSet, Bench, Intervention, Pair, RelearnTrain } from './audit';
 import { halvesOf } from './halves';
-import { usualBatch } from './relearn';
+import { fullRate, usualBatch } from './relearn';
 import { roundingTo } from './rounding';
 
 export interface BenchInputs {
@@ -40,30 +40,21 @@ export interface BenchInputs {
   readonly did?: (what: { readonly rows?: number; readonly steps?: number }) => void;
 }
 
-/** Where the prefix ends that both models share: below what the run changed and what an intervention touches; undefined where there is none. */
-function sharedPrefix(model: OpenModel, edited: Overlay, experts: readonly ExpertId[]): Prefix | undefined {
-  let lowest = Math.min(model.shape.layers, ...experts.map(({ layer }) => layer));
-  for (const { layer, kind, ref } of allParts(model)) {
-    if (!edited.has(unitName(ref))) continue;
-    if (layer === null) {
-      if (ref.name === model.ends.embedding.name) return undefined;
-    } else lowest = Math.min(lowest, kind === 'attention' ? layer - 1 : layer);
-  }
-  return lowest < 0 || lowest >= model.shape.layers ? undefined : { layer: lowest, at: 'feed' };
-}
+/** Where the prefix ends that all these weights share with the original, under interventions on the target's experts. */
+const prefixOf = (model: OpenModel, overlay: Overlay, { experts }: Target): Prefix | null => prefixBefore(changedFrom(model, overlay.keys(), experts));
 
 export function openBench(inputs: BenchInputs): Bench {
   const { model, recipe, target, edited, activations, signal, options } = inputs;
   const { normalise } = recipe.scoring;
   const plain: Conditions = { ...asStored, signal };
-  const prefix = sharedPrefix(model, edited, target.experts);
+  const prefix = prefixOf(model, edited, target);
 
   /** A set under several conditions that share `base` below the prefix; only the original's own prefix is kept on disk. */
   async function examples(
     sequences: readonly TokenSequence[],
     each: readonly Conditions[],
     base: Conditions,
-    until: Prefix | undefined,
+    until: Prefix | null,
     wantArgmax = false,
   ): Promise<Example[][]> {
     const results: Example[][] = each.map(() => []);
@@ -128,9 +119,7 @@ export function openBench(inputs: BenchInputs): Bench {
       state = next as NonNullable<typeof next>;
       inputs.did?.({ steps: 1 });
     }
-    const overlay = new Map(start);
-    for (const unit of training.units) overlay.set(unitName(unit), { shape: unit.shape, values: state.params.get(unitName(unit)) as Float32Array });
-    return overlay;
+    return new Map([...start, ...training.parametrisation.overlay(state.params)]);
   }
 
   async function relearn(train: RelearnTrain): ReturnType<Bench['relearn']> {
@@ -143,7 +132,7 @@ export function openBench(inputs: BenchInputs): Bench {
     const scored = async (start: Overlay): Promise<Record<'asked' | 'taught', SetScore>> => {
       const overlay = await taught(start, cut.learnt, how);
       const score = async ({ file, sequences }: AuditSet) => {
-        const [rows] = await examples(sequences, [{ ...plain, overlay }], plain, train === 'full' ? undefined : prefix);
+        const [rows] = await examples(sequences, [{ ...plain, overlay }], plain, prefixOf(model, overlay, target));
         return setScore(file, rows, normalise);
       };
       return { asked: await score(halves.asked), taught: await score(halves.taught) };
@@ -187,16 +176,16 @@ interface Relearning {
 
 /** The run's recipe as a fine-tuning: NLL of the rows as its only loss. */
 function relearning(recipe: ResolvedRecipe, target: Target, train: RelearnTrain, steps: number, rows: number): Relearning {
-  if (train === 'full') refuse('unsupported', 'This version does not train all parameters.');
+  const all = train === 'full';
   return {
-    train: target.train,
+    train: all ? 'full' : target.train,
     recipe: {
       ...recipe,
       method: 'ga',
       methodOptions: {},
       anchor: { ...recipe.anchor, weight: 0 },
       retainLoss: { kind: 'nll', weight: 1 },
-      optimizer: { ...recipe.optimizer, schedule: 'constant', warmup: 0 },
+      optimizer: { ...recipe.optimizer, lr: recipe.optimizer.lr * (all && target.train !== 'full' ? fullRate : 1), schedule: 'constant', warmup: 0 },
       steps,
       batchSize: Math.min(rows, recipe.batchSize === 'all' ? usualBatch : recipe.batchSize),
       order: 'shuffled',

@@ -2,6 +2,7 @@
  * Audits as pages and reports show them: what each asks, what the run folder holds of it, how that reads, and how long it takes. Whatever stands in
  * the list of src/audit is listed; nothing here measures.
  */
+import { z } from 'zod';
 import { type Audit, type AuditOptions, usualOptions, type Words } from '../audit/audit';
 import { audits } from '../audit/audits';
 import type { AuditedSet, AuditResult } from '../protocol/audits';
@@ -62,6 +63,7 @@ function returning(words: Words, moments: Moments, elsewhere: Outcome['facts']):
     text,
     before: edited,
     after: editedUnder,
+    original: originalUnder,
     names: [`Edited model, ${words.asIs}`, `Edited model, ${words.under}`],
     series: 'forget',
     interval: combinedInterval(moments.underAfter),
@@ -95,6 +97,7 @@ function sparing({ before, after }: Moments): Omit<Outcome, 'source'> | null {
     text: `The near topic went from ${fraction(original)} to ${fraction(edited)}: difference ${range(change)}.`,
     before: original,
     after: edited,
+    original,
     names: ['Original model', 'Edited model'],
     series: 'near',
     interval: combinedInterval(after),
@@ -117,11 +120,22 @@ function stored({ descriptor: { id } }: Audit, { audits: record, evaluation }: R
   return sets.length > 0 ? { sets, settings: {}, source: 'evaluation.json' } : null;
 }
 
-/** Relearning that taught nothing would say nothing. */
-function taughtHalf({ taught }: AuditResult['settings']): string {
-  const { original, edited } = (taught ?? {}) as { readonly original?: unknown; readonly edited?: unknown };
-  if (typeof original !== 'number' || typeof edited !== 'number') return '';
-  return ` On the half that was taught, the edited model now scores ${fraction(edited)} and the original ${fraction(original)}.`;
+const scores = z.object({ original: z.number(), edited: z.number() });
+const taughtScores = z.object({ taught: z.object({ before: scores, after: scores }) });
+
+/** What relearning did to the half that it taught: one that taught next to nothing has not shown that the other half holds. */
+function withTaughtHalf(reading: Omit<Outcome, 'source'>, settings: AuditResult['settings']): Omit<Outcome, 'source'> {
+  const found = taughtScores.safeParse(settings);
+  if (!found.success) return reading;
+  const { before, after } = found.data.taught;
+  const text = `${reading.text} On the half that was taught, the edited model now scores ${fraction(after.edited)} and the original ${fraction(after.original)}.`;
+  const learnt = (after.edited - before.edited) / (before.original - before.edited);
+  if (reading.verdict.kind !== 'ok' || !(learnt < heldBelow)) return { ...reading, text };
+  return {
+    ...reading,
+    verdict: { kind: 'none', text: 'Says nothing: too few steps to teach even their own half' },
+    text: `${text} More steps would say more.`,
+  };
 }
 
 function outcomeOf(audit: Audit, run: RunFolder): AuditView['outcome'] {
@@ -139,7 +153,7 @@ function outcomeOf(audit: Audit, run: RunFolder): AuditView['outcome'] {
     return allowed === null || under === null ? [] : [[name, `${fraction(allowed)} → ${fraction(under)}`] as const];
   });
   const reading = returning(words, of('forget'), elsewhere);
-  return reading && { ...reading, text: `${reading.text}${taughtHalf(found.settings)}`, source: found.source };
+  return reading && { ...withTaughtHalf(reading, found.settings), source: found.source };
 }
 
 /** Seconds of the run's own evaluation for a row measured once, and of its training for an update; null where they were not measured. */
@@ -181,11 +195,17 @@ export function auditsToRun(views: readonly AuditView[]): AuditsToRun {
 
 const severity = ['bad', 'warn', 'none', 'ok'] as const;
 
-/** `Expert forbidden: hidden, it returns …`: the audit that speaks most against the result; null where none was run. */
-export function worstAudit(views: readonly AuditView[]): VerdictWords | null {
+/** The audit that speaks most against the result; null where none was run. */
+export function worstOf(views: readonly AuditView[]): { readonly title: string; readonly verdict: VerdictWords } | null {
   const run = views.flatMap(({ title, outcome }) => (outcome ? [{ title, verdict: outcome.verdict }] : []));
   if (run.length === 0) return null;
-  const worst = run.reduce((a, b) => (severity.indexOf(b.verdict.kind) < severity.indexOf(a.verdict.kind) ? b : a));
+  return run.reduce((a, b) => (severity.indexOf(b.verdict.kind) < severity.indexOf(a.verdict.kind) ? b : a));
+}
+
+/** The same as `Expert forbidden: hidden, it returns …`. */
+export function worstAudit(views: readonly AuditView[]): VerdictWords | null {
+  const worst = worstOf(views);
+  if (!worst) return null;
   const words = worst.verdict.text.replace(': ', ', ');
   return { kind: worst.verdict.kind, text: `${worst.title}: ${words.charAt(0).toLowerCase()}${words.slice(1)}` };
 }

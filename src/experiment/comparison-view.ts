@@ -123,11 +123,11 @@ function against(other: EvaluationRecord | null, own: EvaluationRecord | null): 
 /** One run against the original, or against `other`. */
 export function comparisonView(folder: RunFolder, discarded: boolean, other: RunFolder | null = null): ComparisonView {
   const { record } = folder;
+  const audits = auditViews(folder);
   const evaluation = other ? against(other.evaluation, folder.evaluation) : folder.evaluation;
   const reference = other ? `run ${other.record.number}` : 'the original';
   const routing = other ? undefined : evaluation?.routing;
-  const { headline, sentences } = other && evaluation ? comparedVerdict(evaluation, reference, `run ${record.number}`) : verdictOf(evaluation);
-  const audits = auditViews(folder);
+  const { headline, sentences } = other && evaluation ? comparedVerdict(evaluation, reference, `run ${record.number}`) : verdictOf(evaluation, audits);
   return {
     run: record.id,
     number: record.number,

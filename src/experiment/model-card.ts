@@ -90,7 +90,7 @@ function recipeBlock(recipe: Recipe): string {
 
 function ownCard({ run, base, changed }: CardFacts): string {
   const { record, evaluation, recipe } = run;
-  const { headline, sentences } = verdictOf(evaluation);
+  const { headline, sentences } = verdictOf(evaluation, auditViews(run));
   const { summary } = record;
   const facts = [
     row('Base checkpoint', baseName(record.model)),

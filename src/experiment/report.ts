@@ -42,8 +42,9 @@ const right = (title: string): Column => ({ title, align: 'right' });
 const row = (...texts: readonly string[]): Cell[] => texts.map((text) => ({ text }));
 const heading = (text: string): Block => ({ kind: 'heading', text });
 
-function summary({ record, evaluation }: RunFolder): Block[] {
-  const { headline, sentences } = verdictOf(evaluation);
+function summary(run: RunFolder): Block[] {
+  const { record, evaluation } = run;
+  const { headline, sentences } = verdictOf(evaluation, auditViews(run));
   const end = record.reason ?? `The run's status is "${record.status}".`;
   const kept = record.keptStep === record.steps ? '' : ` The weights of step ${record.keptStep} are kept.`;
   return [

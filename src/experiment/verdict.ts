@@ -1,12 +1,13 @@
-import type { VerdictWords } from '../protocol/comparison-view';
+import type { AuditView, VerdictWords } from '../protocol/comparison-view';
 import { difference, fraction, percent } from '../protocol/numbers';
 import type { EvaluationRecord, PairedChange, SetScore } from '../protocol/records';
+import { worstOf } from './audits';
 import { pairedScores } from './paired-scores';
 import { combinedInterval, combinedScore, type Moment, type Role, setsOf } from './role-score';
 
 /** What the evaluation lets one say about a run; every claim rests on a 95 % interval over the same rows. */
 export interface Verdict {
-  readonly kind: 'not measured' | 'not forgotten' | 'forgotten, hidden or erased unknown' | 'blocked' | 'not brought back';
+  readonly kind: 'not measured' | 'not forgotten' | 'forgotten, hidden or erased unknown' | 'blocked' | 'brought back' | 'not brought back';
   /** One sentence that can stand alone. */
   readonly headline: string;
   /** The evidence, a sentence each. */
@@ -17,8 +18,12 @@ export interface Verdict {
   readonly returning: PairedChange | null;
 }
 
-/** The honest reading of an evaluation: was it forgotten, and is it erased or only out of reach? */
-export function verdictOf(evaluation: EvaluationRecord | null): Verdict {
+/** Audits besides the forbidden expert that say something about knowledge that returns. */
+const furtherAudits = (audits: readonly AuditView[]): readonly AuditView[] =>
+  audits.filter(({ id, outcome }) => id !== 'forbid' && outcome?.series === 'forget' && outcome.verdict.kind !== 'none');
+
+/** The honest reading of an evaluation: was it forgotten, and is it erased or only out of reach? `audits`: what else was tried to bring it back. */
+export function verdictOf(evaluation: EvaluationRecord | null, audits: readonly AuditView[] = []): Verdict {
   const sets = (moment: Moment): readonly SetScore[] => (evaluation === null ? [] : setsOf(evaluation, 'forget', moment));
   const score = (moment: Moment): number | null => combinedScore(sets(moment));
   const forgetting = pairedScores(sets('before'), sets('after'));
@@ -53,14 +58,22 @@ export function verdictOf(evaluation: EvaluationRecord | null): Verdict {
     };
   }
   const fallen = [change, ...baselineSentences(sets('before'), sets('after'))];
+  const further = furtherAudits(audits);
+  const returned = further.filter(({ outcome }) => outcome?.verdict.kind === 'bad' || outcome?.verdict.kind === 'warn');
+  const worst = worstOf(returned);
+  const broughtBack = worst && {
+    kind: 'brought back' as const,
+    headline: 'The forget score fell, but an audit brings it back.',
+    sentence: `The worst of them: ${worst.title} (${worst.verdict.text}).`,
+  };
   if (returning === null) {
-    const headline = 'The forget score fell; whether the knowledge is erased or only hidden was not measured.';
-    return {
-      ...base,
-      kind: 'forgotten, hidden or erased unknown',
-      headline,
-      sentences: [...fallen, 'The target expert was not forbidden in the evaluation.', ...utility],
+    const unknown = {
+      kind: 'forgotten, hidden or erased unknown' as const,
+      headline: 'The forget score fell; whether the knowledge is erased or only hidden was not measured.',
+      sentence: 'The target expert was not forbidden in the evaluation.',
     };
+    const { kind, headline, sentence } = broughtBack ?? unknown;
+    return { ...base, kind, headline, sentences: [...fallen, sentence, ...utility] };
   }
   const forbidden = `With the target expert forbidden, the edited model scores ${fraction(score('forbiddenAfter'))} (${interval(returning)} against the edited model as it is).`;
   const original = originalSentences(sets('forbiddenBefore'), sets('forbiddenAfter'), score('forbiddenBefore'));
@@ -68,9 +81,19 @@ export function verdictOf(evaluation: EvaluationRecord | null): Verdict {
     const headline = 'The edit blocks access, it does not erase: forbidding the target expert brings the score back.';
     return { ...base, kind: 'blocked', headline, sentences: [...fallen, forbidden, ...original, ...utility] };
   }
-  const caution = 'That is one check. Relearning, quantising or other wordings may still bring the knowledge back.';
-  const headline = 'The forget score fell, and forbidding the target expert does not bring it back.';
-  return { ...base, kind: 'not brought back', headline, sentences: [...fallen, forbidden, ...original, caution, ...utility] };
+  const caution =
+    further.length === 0
+      ? 'That is one check. Relearning, quantising or other wordings may still bring the knowledge back.'
+      : further.length === 1
+        ? 'One further audit does not bring it back either.'
+        : `${further.length} further audits do not bring it back either.`;
+  const held = {
+    kind: 'not brought back' as const,
+    headline: 'The forget score fell, and forbidding the target expert does not bring it back.',
+    sentence: caution,
+  };
+  const { kind, headline, sentence } = broughtBack ?? held;
+  return { ...base, kind, headline, sentences: [...fallen, forbidden, ...original, sentence, ...utility] };
 }
 
 /** Utility may fall by less than this before it counts as a loss, a neighbouring topic by less than that. */

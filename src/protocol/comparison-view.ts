@@ -62,6 +62,8 @@ export interface AuditView {
     readonly before: number;
     readonly after: number;
     readonly names: readonly [before: string, after: string];
+    /** The original under the same intervention. */
+    readonly original: number;
     readonly series: 'forget' | 'near';
     /** 95 % of `after`. */
     readonly interval: readonly [low: number, high: number] | null;

@@ -93,7 +93,7 @@ describe('uoe: a run and what can be done with it', () => {
 
     const audit = await uoeJson<AuditAnswer>(['audit', '1', '--steps', '2'], { cwd: home });
     expect(audit.left.map(({ audit: id }) => id)).to.deep.equal(['paraphrase', 'near']);
-    expect(Object.keys(audit.audits)).to.deep.equal(['forbid', 'force-next', 'relearn', 'quantise-8', 'quantise-4', 'extraction']);
+    expect(Object.keys(audit.audits)).to.deep.equal(['forbid', 'force-next', 'relearn', 'relearn-full', 'quantise-8', 'quantise-4', 'extraction']);
     const { forbid, relearn } = audit.audits;
     expect(forbid.settings).to.deep.equal({ experts: [made.target] });
     expect(forbid.sets.map(({ role }) => role)).to.deep.equal(['forget', 'utility']);

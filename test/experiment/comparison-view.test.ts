@@ -162,9 +162,18 @@ describe('audits in words', () => {
     const both = view('quantise-4', result({ under: [60, 59] }));
     expect(both.verdict).to.deep.equal({ kind: 'bad', text: 'Comes back at 4 bit' });
     expect(both.text).to.include('The two cannot be told apart.');
-    expect(view('relearn', result({ under: [98, 40], settings: { taught: { original: 0.99, edited: 0.5 } } })).text).to.match(
+    const taught = (edited: number) => ({ taught: { before: { original: 0.98, edited: 0.28 }, after: { original: 0.99, edited } } });
+    expect(view('relearn', result({ under: [98, 40], settings: taught(0.5) })).text).to.match(
       /17\u202f% of what the edit took is back\. On the half that was taught, the edited model now scores 0\.500/,
     );
+  });
+
+  it('do not call it held what relearning could not even teach', () => {
+    const taught = (edited: number) => ({ taught: { before: { original: 0.98, edited: 0.28 }, after: { original: 0.99, edited } } });
+    expect(view('relearn', result({ under: [98, 30], settings: taught(0.9) })).verdict.kind).to.equal('ok');
+    const idle = view('relearn', result({ under: [98, 30], settings: taught(0.31) }));
+    expect(idle.verdict).to.deep.equal({ kind: 'none', text: 'Says nothing: too few steps to teach even their own half' });
+    expect(view('relearn', result({ under: [98, 90], settings: taught(0.31) })).verdict.kind).to.equal('bad');
   });
 
   it('say nothing where nothing was forgotten, or where the original knows nothing under it either', () => {
@@ -206,6 +215,7 @@ describe('audits in words', () => {
       'forbid',
       'force-next',
       'relearn',
+      'relearn-full',
       'quantise-8',
       'quantise-4',
       'extraction',
@@ -215,9 +225,9 @@ describe('audits in words', () => {
     const run = runFolder({ recipe: { ...runFolder().recipe, evaluate: { forget: 'f', near: 'n' } } });
     const all = comparisonView(run, false);
     expect(all.audits.filter(({ wantsFile }) => wantsFile).map(({ id }) => id)).to.deep.equal(['paraphrase']);
-    expect(all.auditsToRun).to.deep.include({ count: 6, again: false });
+    expect(all.auditsToRun).to.deep.include({ count: 7, again: false });
     const some = comparisonView({ ...run, audits: { run: 'r', audits: { 'quantise-8': result({}), relearn: result({}) } } }, false);
-    expect(some.auditsToRun.count).to.equal(4);
+    expect(some.auditsToRun.count).to.equal(5);
     expect(some.auditsToRun.seconds).to.be.below(all.auditsToRun.seconds ?? 0);
   });
 });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { auditViews } from '../../src/experiment/audits';
 import { compare } from '../../src/experiment/comparison';
 import { reportMarkdown } from '../../src/experiment/report';
 import { filledPage, reportPage } from '../../src/experiment/report-page';
@@ -42,6 +43,24 @@ describe('verdict', () => {
     const { kind, sentences } = verdictOf(forgetOnly(28, 29));
     expect(kind).to.equal('not brought back');
     expect(sentences.join(' ')).to.include('one check');
+  });
+
+  it('takes what further audits found into its headline', () => {
+    const evaluation = forgetOnly(28, 29);
+    const further = (ofHundred: number, id = 'relearn-full') => {
+      const { before, after } = evaluation.sets[0];
+      const sets = [{ role: 'forget' as const, before, after, underBefore: before, underAfter: questionSet('eval/forget.jsonl', 'hazards', ofHundred, 100) }];
+      return auditViews(runFolder({ evaluation, audits: { run: 'r', audits: { [id]: { settings: {}, sets, seconds: 1 } } } }));
+    };
+    const { kind, headline, sentences } = verdictOf(evaluation, further(90));
+    expect([kind, headline]).to.deep.equal(['brought back', 'The forget score fell, but an audit brings it back.']);
+    expect(sentences).to.include('The worst of them: Relearning, all parameters (Returns: it was still there).');
+    expect(verdictOf(forgetOnly(28), further(90)).kind).to.equal('brought back');
+    const held = verdictOf(evaluation, further(29));
+    expect(held.kind).to.equal('not brought back');
+    expect(held.sentences).to.include('One further audit does not bring it back either.');
+    // The near topic is not what was to be forgotten.
+    expect(verdictOf(evaluation, further(90, 'near')).sentences.join(' ')).to.include('one check');
   });
 
   it('says what was not measured', () => {

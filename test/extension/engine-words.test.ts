@@ -28,7 +28,8 @@ function everyAuditOf({ evaluation }: ReturnType<typeof runFolder>): AuditRecord
   const sets = (evaluation?.sets ?? []).flatMap(({ role, before, after, forbiddenBefore = before, forbiddenAfter = after }) =>
     role === 'utility' ? [] : [{ role, before, after, underBefore: forbiddenBefore, underAfter: forbiddenAfter }],
   );
-  const settings = { taught: { original: 0.9, edited: 0.8 } };
+  const scores = { original: 0.9, edited: 0.8 };
+  const settings = { taught: { before: scores, after: scores } };
   return { run: 'r', audits: Object.fromEntries(audits.map(({ descriptor }) => [descriptor.id, { settings, sets, seconds: 1 }])) };
 }
 

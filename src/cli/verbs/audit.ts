@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { audits } from '../../audit/audits';
 import { textTable } from '../../experiment/table';
-import { fraction } from '../../protocol/numbers';
+import { fraction, missing } from '../../protocol/numbers';
 import { whole } from '../options';
 import { verb } from '../verb';
 
@@ -35,20 +35,15 @@ export const audit = verb<[run: string], AuditFlags>({
   async run({ request, workspace }, [run], { only, again, steps, paraphrases }) {
     const answer = await request('audit', { run, workspace, audits: only, again, steps, paraphrases });
     const shown = answer.views.filter(({ id, outcome }) => outcome !== null && (only === undefined || only.includes(id)));
-    const columns = ['Audit', 'Shown', 'Before', 'After', 'Original', 'Verdict'].map((title, i) => ({
-      title,
-      align: i >= 2 && i <= 4 ? ('right' as const) : ('left' as const),
-    }));
-    const rows = shown.map(({ title, outcome }) =>
-      [
-        title,
-        outcome?.names[1] ?? '',
-        fraction(outcome?.before),
-        fraction(outcome?.after),
-        outcome?.facts.find(([name]) => name === outcome.names[1].replace('Edited', 'Original'))?.[1] ?? '',
-        outcome?.verdict.text ?? '',
-      ].map((text) => ({ text })),
-    );
+    const titles = ['Audit', 'Edited, as it is', 'Edited, audited', 'Original, audited', 'Verdict'];
+    const columns = titles.map((title, i) => ({ title, align: i >= 1 && i <= 3 ? ('right' as const) : ('left' as const) }));
+    const rows = shown.flatMap(({ title, outcome }) => {
+      if (outcome === null) return [];
+      const { before, after, original, series, verdict } = outcome;
+      // Of a near topic nothing is done but measuring.
+      const asItIs = series === 'near' ? missing : fraction(before);
+      return [[title, asItIs, fraction(after), fraction(original), verdict.text].map((text) => ({ text }))];
+    });
     const lines = [
       textTable(columns, rows),
       '',
