@@ -138,7 +138,7 @@ def measure(a, name):
     process_peak = status("VmHWM")
     reset_peak()
     blocks = {i: layer.mlp for i, layer in enumerate(model.model.layers) if hasattr(layer.mlp, "experts")}
-    sigmoid = model.config.model_type == "deepseek_v3"
+    sigmoid = model.config.model_type in ("deepseek_v3", "glm4_moe")
     seen = {}
     forget = read_rows(a.forget)
 
@@ -146,7 +146,8 @@ def measure(a, name):
         def hook(module, inputs, out):
             probs = out[0].float().sigmoid() if sigmoid else out[0].float().softmax(-1)
             seen[layer] = (probs, torch.zeros_like(probs).scatter(1, out[2], 1.0))
-        return blocks[layer].gate.register_forward_hook(hook)
+        block = blocks[layer]
+        return (block.gate if hasattr(block, "gate") else block.router).register_forward_hook(hook)
 
     def forward(batch, logits=True):
         ids, real, _ = batch
