@@ -9,13 +9,12 @@ import { pullBackTargets, scoreTargets } from '../passes/head';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import { pack } from '../passes/packing';
 import { unwrap } from '../protocol/fault';
-import { elementCount } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
 import { inScope, readInto, uploadMatrix } from '../tensor/host';
 import { grads, type Tensor2D } from '../tensor/tf';
 import { freshState, update } from '../unlearn/adamw';
 import { noOverlay } from '../weights/store';
-import { type Arithmetic, type Piece, pieceNames, scoredPairs, type Work } from './work-plan';
+import { type Arithmetic, attentionFlops, matrixElements, type Piece, pieceNames, type Work } from './work-plan';
 
 /** Seconds of starting a piece, and of each of its floating-point operations with all that goes with them. */
 export interface PieceSpeed {
@@ -99,15 +98,17 @@ async function attentionSpeeds(trials: Trials, layer: number, length: number) {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
   const { attention } = model.layers[layer];
-  const matrices = Object.values(attention.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
-  const scores = attention.heads * (attention.keyWidth + attention.valueWidth);
-  const large = Math.max(2, Math.floor(sizes(matrices, blockRows(attention.parts))[1] / length));
+  const large = Math.max(2, Math.floor(sizes(matrixElements(attention.parts), blockRows(attention.parts))[1] / length));
   const trial = async (sequences: number, way: 'forward' | 'back') => {
     const ids = new Int32Array(length);
-    const batch = pack(Array.from({ length: sequences }, (_, i) => ({ id: String(i), ids, targetMask: new Uint8Array(length) })) as never);
+    const source = { file: 'sample', line: 1 };
+    const batch = pack(Array.from({ length: sequences }, (_, i) => ({ id: String(i), ids, targetMask: new Uint8Array(length), source })));
     const x = stream(batch.tokens * d);
-    const flops = 2 * batch.tokens * matrices + 2 * sequences * scoredPairs(length, false) * scores;
-    const pairs = 2 * sequences * scoredPairs(length, false) * scores;
+    const own = attentionFlops(
+      attention,
+      Array.from({ length: sequences }, () => length),
+    );
+    const flops = own.rows + own.pairs;
     if (way === 'forward') return { calls: 1, flops, seconds: await timed(trials, () => attentionForward(model, layer, batch, x, conditions)) };
     // Run again on the tape, then back: projections once more and twice the scores.
     const lease = await model.weights.lease(attention.parts, noOverlay);
@@ -117,7 +118,7 @@ async function attentionSpeeds(trials: Trials, layer: number, length: number) {
         const forward = (input: unknown) => runAttention(attention, lease.w, input as Tensor2D, rotation, mask, sequences);
         return grads(forward)([own], uploadMatrix(x, batch.tokens, d))[0];
       });
-    return { calls: 1, flops: 2 * flops + pairs, seconds: await timed(trials, run).finally(lease.release) };
+    return { calls: 1, flops: 2 * flops + own.pairs, seconds: await timed(trials, run).finally(lease.release) };
   };
   const forward = speedOf(await trial(1, 'forward'), await trial(large, 'forward'));
   return { forward, back: speedOf(await trial(1, 'back'), await trial(large, 'back')) };
@@ -127,7 +128,7 @@ async function feedSpeeds(trials: Trials, moe: Moe) {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
   const block = moe.expert(0);
-  const weights = Object.values(block.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
+  const weights = matrixElements(block.parts);
   const [few, many] = sizes(weights, blockRows(block.parts));
   const u = stream(many * d);
   const sum = new Float32Array(many * d);
@@ -164,7 +165,7 @@ async function feedSpeeds(trials: Trials, moe: Moe) {
 async function routerSpeed(trials: Trials, layer: number, moe: Moe): Promise<PieceSpeed> {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
-  const weights = Object.values(moe.router.parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
+  const weights = matrixElements(moe.router.parts);
   const trial = async (rows: number) => ({
     calls: 1,
     flops: 2 * rows * weights,

@@ -58,20 +58,30 @@ const backOf = (piece: Piece, own: Arithmetic): Work => ({ ...noWork, back: { ..
 const bytesOnly = (bytes: number): Work => ({ ...noWork, bytes });
 
 /** Elements of matrices: what a row is multiplied with. */
-const matrixElements = (parts: Readonly<Record<string, TensorRef>>): number =>
+export const matrixElements = (parts: Readonly<Record<string, TensorRef>>): number =>
   Object.values(parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? elementCount(shape) : 0), 0);
 
 /** Queries that share their keys in attention (model/attention.ts). */
 const causalBlock = 256;
 /** Pairs of query and key that are multiplied in a sequence. */
-export function scoredPairs(length: number, branches: boolean): number {
-  if (branches && length <= causalBlock) return length * length;
+function scoredPairs(length: number): number {
   let pairs = 0;
   for (let from = 0; from < length; from += causalBlock) {
     const rows = Math.min(causalBlock, length - from);
     pairs += rows * (from + rows);
   }
   return pairs;
+}
+
+/**
+ * Operations of attention over sequences: projections, the rotation of queries and keys (a product too, model/rope.ts), scores and values.
+ * Latent attention (DeepSeek) rotates one key for all heads.
+ */
+export function attentionFlops({ parts, heads, kvHeads, keyWidth, valueWidth, rope }: Attention, lengths: readonly number[]): { rows: number; pairs: number } {
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const rotated = heads + (parts.kvA ? 1 : kvHeads);
+  const pairs = lengths.reduce((sum, length) => sum + scoredPairs(length), 0);
+  return { rows: 2 * tokens * (matrixElements(parts) + rotated * rope.dim ** 2), pairs: 2 * pairs * heads * (keyWidth + valueWidth) };
 }
 
 /** Rows that one product of attention takes at most (passes/blocks.ts). */
@@ -100,12 +110,9 @@ function spansOf(lengths: readonly number[], most: number): number {
   return spans;
 }
 
-function attentionWork({ parts, heads, keyWidth, valueWidth }: Attention, rows: Rows, passes: number): Arithmetic {
-  const pairs = rows.lengths.reduce((sum, length) => sum + scoredPairs(length, false), 0);
-  return {
-    calls: spansOf(rows.lengths, Math.min(spanRows, blockRows(parts, passes))),
-    flops: 2 * tokensOf(rows) * matrixElements(parts) + 2 * pairs * heads * (keyWidth + valueWidth),
-  };
+function attentionWork(attention: Attention, { lengths }: Rows, passes: number): Arithmetic {
+  const { rows, pairs } = attentionFlops(attention, lengths);
+  return { calls: spansOf(lengths, Math.min(spanRows, blockRows(attention.parts, passes))), flops: rows + pairs };
 }
 
 const blockWork = ({ parts }: Pick<Block, 'parts'>, tokens: number, passes = 1): Arithmetic => ({
@@ -224,8 +231,7 @@ export function pullBackWork(model: OpenModel, bytes: StoredBytes, rows: Rows, l
     const { attention, feed } = model.layers[layer];
     const kept = keepsProducts(layer);
     const forward = attentionWork(attention, rows, 3);
-    const projections = 2 * tokens * matrixElements(attention.parts);
-    const scores = forward.flops - projections;
+    const own = attentionFlops(attention, rows.lengths);
     // A gated block's gradient takes three products of its own, and the first two of its forward again where they were not kept.
     const share = kept ? 1 : 5 / 3;
     const blocks = feed.kind === 'dense' ? blockWork(feed.block, tokens, 3) : expertsWork(feed, tokens * feed.router.topK, 3);
@@ -233,7 +239,7 @@ export function pullBackWork(model: OpenModel, bytes: StoredBytes, rows: Rows, l
     const router = routerWork(feed, tokens);
     work = addWork(
       work,
-      backOf('attention', { calls: forward.calls, flops: projections + 2 * scores + (kept ? 0 : forward.flops) }),
+      backOf('attention', { calls: forward.calls, flops: own.rows + 2 * own.pairs + (kept ? 0 : forward.flops) }),
       backOf('feed', { calls: blocks.calls + shared.calls, flops: share * (blocks.flops + shared.flops) }),
       backOf('router', { calls: router.calls, flops: 2 * router.flops }),
       bytesOnly(bytes.attention(layer) + bytes.router(layer) + bytes.feed(layer)),
