@@ -102,5 +102,5 @@ export function clampedExpertBlock(prefix: string, index: number, names: TensorN
     downBias: part('down_proj_bias', [d]),
   };
   const closed = closedClamped(settings);
-  return { parts, run: (w, x) => closed.output(w, closed.inner(w, x)), closed };
+  return { parts, inputsFirst: true, run: (w, x) => closed.output(w, closed.inner(w, x)), closed };
 }

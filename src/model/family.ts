@@ -12,6 +12,8 @@ export type Weights = Readonly<Record<string, Tensor>>;
 /** Row-wise piece `[T, d] -> [T, d]`. */
 export interface Block {
   readonly parts: Parts;
+  /** Its matrices lie `[inputs, outputs]` in the checkpoint; else `[outputs, inputs]`. */
+  readonly inputsFirst?: true;
   run(w: Weights, x: Tensor2D): Tensor2D;
   /** Its gradient in closed form, where it has one; else it is run again on the tape. */
   readonly closed?: ClosedForm;

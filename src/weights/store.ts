@@ -15,8 +15,8 @@ export interface WeightRounding {
   readonly id: string;
   /** Whether the tensors of a unit are rounded. */
   has(unit: string): boolean;
-  /** In place; `shape` is the slice's own. */
-  round(values: Float32Array, shape: readonly number[]): void;
+  /** In place: the values of a tensor, or of a slice of one. */
+  round(values: Float32Array, ref: TensorRef): void;
 }
 
 /** f32 values of whole units that stand in for the checkpoint's: a patch, or the weights in training. */
@@ -154,7 +154,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
   async function values(ref: TensorRef, overlay: Overlay): Promise<Float32Array> {
     const own = overlaid(ref, overlay);
     const result = own ? own.slice() : await stored(ref);
-    roundingOf(ref, overlay)?.round(result, ref.shape);
+    roundingOf(ref, overlay)?.round(result, ref);
     return result;
   }
 
@@ -188,7 +188,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     const copy = usable ? slot.values.slice() : await values(ref, noOverlay);
     if (usable) bytesRead += unwrap(checkpoint.place(ref)).bytes;
     slot?.release();
-    rounding.round(copy, ref.shape);
+    rounding.round(copy, ref);
     return { tensor: hold(copy, ref.shape), release: () => undefined };
   }
 
