@@ -70,51 +70,60 @@ async function measureBlock(model: OpenModel, { batch, from }: PreparedBlock, co
   const last = await sweep(model, batch, await from(conditions), conditions, undefined, options.taps);
   const targets = targetsOf(batch);
   const scores = await scoreTargets(model, last.x, targets.rows, targets.ids, conditions, { argmax: options.wantArgmax });
+  const { argmax } = scores;
   const owned: number[][] = batch.sequences.map(() => []);
   targets.sequence.forEach((z, n) => {
     owned[z].push(n);
   });
-  return batch.sequences.map((sequence, z) => {
-    const own = owned[z];
-    const { blind } = sequence.source.columns ?? {};
-    const shared = {
-      id: sequence.id,
-      ...(sequence.topic === undefined ? {} : { topic: sequence.topic }),
-      ...(typeof blind === 'number' ? { blind } : {}),
-    };
-    const hit = (n: number) => scores.argmax !== null && scores.argmax[n] === targets.ids[n];
-    if (!sequence.branches) {
-      return {
-        ...shared,
-        perToken: own.map((n) => -scores.logp[n]),
-        ...(scores.argmax ? { argmaxHit: own.map(hit) } : {}),
-      };
-    }
-    const byOption = sequence.branches.map((_, option) => own.filter((n) => targets.branch[n] === option + 1));
-    const nllOf = (option: number) => byOption[option].map((n) => -scores.logp[n]);
-    const { alternatives } = sequence;
-    if (alternatives) {
-      return {
-        ...shared,
-        perToken: nllOf(0),
-        ...(scores.argmax ? { argmaxHit: byOption[0].map(hit) } : {}),
-        ...(alternatives.paraphrased === null ? {} : { paraphrased: nllOf(alternatives.paraphrased) }),
-        perturbed: alternatives.perturbed.map(nllOf),
-      };
-    }
-    const right = sequence.answer === undefined ? [] : byOption[sequence.answer];
+  return batch.sequences.map((sequence, z) =>
+    exampleOf(
+      sequence,
+      owned[z].map((n) => ({ branch: targets.branch[n], logp: scores.logp[n], ...(argmax ? { hit: argmax[n] === targets.ids[n] } : {}) })),
+    ),
+  );
+}
+
+/** One target token as it was measured; `branch` 0 without branches, `hit`: it is the most probable one, where that was asked for. */
+export interface MeasuredTarget {
+  readonly branch: number;
+  readonly logp: number;
+  readonly hit?: boolean;
+}
+
+/** What the metrics know of a sequence, from its targets in order. */
+export function exampleOf(sequence: TokenSequence, targets: readonly MeasuredTarget[]): Example {
+  const { blind } = sequence.source.columns ?? {};
+  const shared = {
+    id: sequence.id,
+    ...(sequence.topic === undefined ? {} : { topic: sequence.topic }),
+    ...(typeof blind === 'number' ? { blind } : {}),
+  };
+  const nlls = (own: readonly MeasuredTarget[]) => own.map(({ logp }) => -logp);
+  const hits = (own: readonly MeasuredTarget[]) => (targets.every(({ hit }) => hit === undefined) ? {} : { argmaxHit: own.map(({ hit }) => hit === true) });
+  if (!sequence.branches) return { ...shared, perToken: nlls(targets), ...hits(targets) };
+  const byOption = sequence.branches.map((_, option) => targets.filter(({ branch }) => branch === option + 1));
+  const { alternatives } = sequence;
+  if (alternatives) {
     return {
       ...shared,
-      perToken: right.map((n) => -scores.logp[n]),
-      ...(scores.argmax ? { argmaxHit: right.map(hit) } : {}),
-      optionScores: byOption.map((list) => list.reduce((sum, n) => sum + scores.logp[n], 0)),
-      optionTokens: byOption.map((list) => list.length),
-      ...(sequence.optionBytes ? { optionBytes: sequence.optionBytes } : {}),
-      ...(sequence.optionCharacters ? { optionCharacters: sequence.optionCharacters } : {}),
-      ...(sequence.optionTexts ? { optionTexts: sequence.optionTexts } : {}),
-      ...(sequence.answer === undefined ? {} : { answer: sequence.answer }),
+      perToken: nlls(byOption[0]),
+      ...hits(byOption[0]),
+      ...(alternatives.paraphrased === null ? {} : { paraphrased: nlls(byOption[alternatives.paraphrased]) }),
+      perturbed: alternatives.perturbed.map((option) => nlls(byOption[option])),
     };
-  });
+  }
+  const right = sequence.answer === undefined ? [] : byOption[sequence.answer];
+  return {
+    ...shared,
+    perToken: nlls(right),
+    ...hits(right),
+    optionScores: byOption.map((list) => list.reduce((sum, { logp }) => sum + logp, 0)),
+    optionTokens: byOption.map((list) => list.length),
+    ...(sequence.optionBytes ? { optionBytes: sequence.optionBytes } : {}),
+    ...(sequence.optionCharacters ? { optionCharacters: sequence.optionCharacters } : {}),
+    ...(sequence.optionTexts ? { optionTexts: sequence.optionTexts } : {}),
+    ...(sequence.answer === undefined ? {} : { answer: sequence.answer }),
+  };
 }
 
 /** Measures a set from the tokens on, in blocks of sequences. `memory`: bytes of the process's budget. */
