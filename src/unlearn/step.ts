@@ -19,7 +19,7 @@ import { anchor } from './anchor';
 import { batchAt, microBatches } from './batches';
 import type { BatchTotals, SequenceBatch } from './loss';
 import { forgetLoss } from './methods';
-import type { Parametrisation } from './parametrisation';
+import type { Parametrisation, Params } from './parametrisation';
 import { retainNll } from './retain';
 import { rmu } from './rmu';
 import { learningRate } from './schedule';
@@ -45,6 +45,8 @@ export interface Training {
   readonly units: readonly TensorRef[];
   /** What the optimizer moves, and how it makes those weights. */
   readonly parametrisation: Parametrisation;
+  /** GRIP: what stands for updated parameters, so that retain inputs are routed as before; null where nothing is held. */
+  readonly holdRouting: ((params: Params) => Map<string, Float32Array>) | null;
   /** Experts of the lowest layer that train. */
   readonly trainedHere: ReadonlySet<number>;
   /** RMU's c * u `[d]`, else null. */
@@ -390,7 +392,8 @@ export async function takeStep(training: Training, state: TrainState, signal?: A
   const lr = learningRate(step, steps, optimizer);
   const total = result.forget + result.retain + result.anchor;
   const finite = Number.isFinite(total) && Number.isFinite(norm);
-  const updated = finite ? update(state.params, grads, state.optimizer, { ...optimizer, lr }) : null;
+  const free = finite ? update(state.params, grads, state.optimizer, { ...optimizer, lr }) : null;
+  const updated = free && { ...free, params: training.holdRouting && allFinite(free.params) ? training.holdRouting(free.params) : free.params };
   return {
     record: {
       step,

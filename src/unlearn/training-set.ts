@@ -86,7 +86,8 @@ function usedRows(stream: Stream, { from, to }: StepRange, all: boolean): number
 export function rowsUsed(recipe: ResolvedRecipe, sets: TrainingRows, steps: StepRange): { forget: number[]; retain: number[] } {
   const streams = streamsOf(recipe, sets);
   const wantsNorm = recipe.method === 'rmu' && typeof recipe.methodOptions.c === 'object';
-  return { forget: usedRows(streams.forget, steps, wantsNorm), retain: usesRetain(recipe) ? usedRows(streams.retain, steps, false) : [] };
+  const readsRetain = usesRetain(recipe) || (recipe.routerProjection && sets.retain.length > 0);
+  return { forget: usedRows(streams.forget, steps, wantsNorm), retain: readsRetain ? usedRows(streams.retain, steps, false) : [] };
 }
 
 /** Rows of a set that are prepared at once: every expert still sees large blocks, and the first step, or a stop rule, comes soon. */
@@ -98,7 +99,8 @@ const windowRows = 768;
  */
 export function stepWindow(model: OpenModel, recipe: ResolvedRecipe, sets: TrainingRows, step: number, stored = false): StepRange {
   const whole: StepRange = { from: 1, to: recipe.steps };
-  if (recipe.batchSize === 'all' || !(stored || model.weights.staysWidened)) return whole;
+  // What holds the routing is made of all retain rows at once.
+  if (recipe.batchSize === 'all' || recipe.routerProjection || !(stored || model.weights.staysWidened)) return whole;
   const length = Math.ceil(windowRows / recipe.batchSize);
   const from = Math.floor((Math.max(1, step) - 1) / length) * length + 1;
   const window: StepRange = { from, to: Math.min(recipe.steps, from + length - 1) };

@@ -3,7 +3,8 @@ import { moeForward } from '../passes/forward';
 import { frozenOutputs, frozenRowBytes } from '../passes/frozen-outputs';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import type { Activations, OriginalPass } from '../passes/original-pass';
-import type { Taps } from '../passes/sweep';
+import { pack } from '../passes/packing';
+import { start, sweep, type Taps } from '../passes/sweep';
 import { partsTrain } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
@@ -13,9 +14,10 @@ import { freshState } from './adamw';
 import { initialLora, loraParametrisation } from './lora';
 import { type Parametrisation, unitParametrisation } from './parametrisation';
 import { controlVector } from './rmu';
+import { type HeldRouter, holdRouting } from './router-projection';
 import type { Training, TrainState } from './step';
 import { adaptedParts, trainedUnits } from './trained-units';
-import { prepareTraining, type StepRange, type TrainingRows } from './training-set';
+import { prepareTraining, type StepRange, type TrainingRows, type TrainingSet } from './training-set';
 
 /** Part of the memory budget for outputs of frozen experts. */
 const frozenShare = 0.15;
@@ -56,6 +58,37 @@ async function parametrised(
   return { parametrisation: loraParametrisation(parts, base, train.lora), params: initialLora(parts, train.lora, recipe.seed) };
 }
 
+/** Routers in training with the inputs that the retain rows give them at the start. */
+async function heldRouters({ model, signal }: TrainingInputs, set: TrainingSet, trained: ReadonlySet<string>, overlay: Overlay): Promise<HeldRouter[]> {
+  const layers = model.shape.moeLayers.filter((layer) => {
+    const { feed } = model.layers[layer];
+    return feed.kind === 'moe' && partsTrain(feed.router.parts, trained);
+  });
+  const retain = set.batch.sequences.slice(set.forgetCount);
+  if (layers.length === 0 || retain.length === 0) return [];
+  const conditions: Conditions = { ...asStored, overlay, signal };
+  const batch = pack(retain);
+  const inputs = new Map<number, Float32Array>();
+  const until = { layer: Math.max(...layers), at: 'routed' } as const;
+  await sweep(model, batch, await start(model, batch, conditions), conditions, until, { routing: ({ layer, u }) => void inputs.set(layer, u) });
+  const routers: HeldRouter[] = [];
+  for (const layer of layers) {
+    const { feed } = model.layers[layer];
+    if (feed.kind !== 'moe') continue;
+    const { router } = feed;
+    routers.push({
+      layer,
+      router,
+      selectionBias: router.selectionBias ? await model.weights.values(router.selectionBias, overlay) : null,
+      weight: unitName(router.parts.weight),
+      bias: router.parts.bias ? unitName(router.parts.bias) : null,
+      u: inputs.get(layer) as Float32Array,
+      d: model.shape.hiddenSize,
+    });
+  }
+  return routers;
+}
+
 /** Experts of a layer that have a trained part. */
 function trainedExperts(model: OpenModel, layer: number, trained: ReadonlySet<string>): ReadonlySet<number> {
   const { feed } = model.layers[layer];
@@ -77,7 +110,9 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
     control = (inputs.controlVector ?? controlVector(d, recipe.seed)).map((value) => value * scale);
   }
   const { parametrisation, params } = await parametrised(inputs, units, overlay);
-  const trainedHere = trainedExperts(model, set.lowest, new Set(units.map(unitName)));
+  const trained = new Set(units.map(unitName));
+  const trainedHere = trainedExperts(model, set.lowest, trained);
+  const routers = recipe.routerProjection ? await heldRouters(inputs, set, trained, overlay) : [];
   const frozenBytes = set.routed ? Math.min(recipe.memory * frozenShare, set.batch.tokens * experts * frozenRowBytes(d)) : 0;
   const frozen = frozenOutputs(d, set.batch.tokens, frozenBytes);
   // Where weights are read anew each time, they are read once for all rows, not in every step that has new ones.
@@ -98,6 +133,7 @@ export async function openTraining(inputs: TrainingInputs): Promise<{ training: 
       set,
       units,
       parametrisation,
+      holdRouting: routers.length > 0 ? holdRouting(routers, params, recipe.seed) : null,
       trainedHere,
       control,
       frozen,

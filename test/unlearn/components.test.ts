@@ -8,7 +8,6 @@ import { evaluateStep, type TrainState, takeStep } from '../../src/unlearn/step'
 import { trainedUnits } from '../../src/unlearn/trained-units';
 import { fast, inTurn } from '../backends';
 import type { Checkpoint } from '../oracle/checkpoint';
-import { families } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
 import { allChoices, anchor, ga, klRetain, nll, npo, rmu, type Scored, scoreAll } from '../oracle/losses';
 import { randomOf } from '../oracle/random';
@@ -66,7 +65,8 @@ function targetOf(given: TinyCase, layer: number, train: TrainChoice): Target {
 const namesOf = (units: Iterable<string>): string[] => [...new Set([...units].map((unit) => unit.replace(/\[\d+\]$/, '')))].sort();
 
 describe('gradients of all parameters equal central differences of the oracle', () => {
-  for (const [i, family] of families.entries()) {
+  // Every family is held to torch in golden-gradients.test.ts; these have latent attention, dense layers and shared experts, biases and sinks between them.
+  for (const [i, family] of (['mixtral', 'deepseek_v3', 'gpt_oss'] as const).entries()) {
     const backend = inTurn(i);
 
     it(`${family} (${backend}): NPO with NLL on retain`, () =>
