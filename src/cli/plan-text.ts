@@ -16,7 +16,7 @@ export function plannedText({ plannedSeconds = {} }: RunRecord): string {
 
 const wayOut = ({ change, peakBytes }: RunPlan['waysOut'][number]): string => {
   const [[field, value]] = Object.entries(change);
-  return `"${field}": ${value} needs ${bytes(peakBytes)}`;
+  return `"${field}": ${JSON.stringify(value)} needs ${bytes(peakBytes)}`;
 };
 
 function timeTable({ time }: RunPlan): string {

@@ -9,6 +9,7 @@ import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
 import { bytesPerElement, type Dtype, elementCount, unitName } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
+import { placesOf, type TrainedSizes } from '../unlearn/training-set';
 import type { ModelHandle } from './open-recipe';
 import { spreadRows } from './routing-change';
 
@@ -19,6 +20,9 @@ const frozenShare = 0.15;
 const wholeFingerprint = 2 * 2 ** 30;
 /** f32 copies of the trained values at the end of a step: weights, gradient and two moments, the next three, and those of two checks. */
 const copiesOfTrained = 9;
+
+/** f32 copies of weights that LoRA makes: the checkpoint's, those merged for a step and for a check, and their gradient. */
+const copiesOfMerged = 4;
 
 /** Logits of a block of rows, their probabilities, and what is made of them (passes/head.ts). */
 const headRows = 1024;
@@ -112,7 +116,7 @@ export function runMemory(
   sets: PlannedSets,
   target: Target,
   found: boolean,
-  trainedParameters: number,
+  trainedValues: TrainedSizes,
   processBytes: number,
 ): PhasePlan & { readonly parts: MemoryParts } {
   const { model, checkpoint } = handle;
@@ -120,7 +124,8 @@ export function runMemory(
   const budget = recipe.memory;
   const weights = weightsOf(handle, budget);
   const row = d * 4;
-  const lowest = Math.min(...target.experts.map(({ layer }) => layer));
+  const { start, isRouted } = placesOf(model, recipe, target);
+  const lowest = start.layer;
   const suffix = weights.total - weights.below(lowest);
   const hidden = recipe.method === 'rmu' && recipe.retainLoss.kind === 'none';
 
@@ -135,16 +140,17 @@ export function runMemory(
   const routing = sum(compared) * (row + moeLayers.length * (model.shape.topK * 4 + experts * 12));
   const checked = sets.checks.map(sum);
   // A token's outputs of the experts it chooses; a router in training adds few.
-  const frozen = Math.min(budget * frozenShare, setTokens * model.shape.topK * (row + 96));
+  const frozen = isRouted ? Math.min(budget * frozenShare, setTokens * model.shape.topK * (row + 96)) : 0;
   const constants = setTokens * row * 4 + frozen;
-  const trained = trainedParameters * 4 * copiesOfTrained;
+  const trained = 4 * (trainedValues.parameters * copiesOfTrained + trainedValues.merged * copiesOfMerged);
   const batch = (rows: readonly number[]) => (recipe.batchSize === 'all' ? sum(rows) : longest(rows, Math.min(rows.length, recipe.batchSize)));
   const longestRows = (rows: readonly number[]) =>
     [...rows]
       .sort((a, b) => b - a)
       .slice(0, Math.ceil((recipe.batchSize === 'all' ? rows.length : Math.min(rows.length, recipe.batchSize)) / recipe.accumulate));
   const lastLayer = hidden ? Math.max(...target.experts.map(({ layer }) => layer)) : layers - 1;
-  const trainedHere = new Set(target.train === 'router' ? [] : target.experts.filter(({ layer }) => layer === lowest).map(({ expert }) => expert));
+  const own = target.train === 'router' ? [] : target.experts.filter(({ layer }) => layer === lowest).map(({ expert }) => expert);
+  const trainedHere = isRouted ? new Set(own) : null;
   const stepRows = stepSize([...longestRows(sets.forget), ...longestRows(sets.retain)]);
   const products = layersToKeep(model.layers, lowest, lastLayer, trainedHere, stepRows, budget * productShare).bytes;
   const stepTokens = Math.ceil((batch(sets.forget) + batch(sets.retain)) / recipe.accumulate);

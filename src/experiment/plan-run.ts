@@ -9,10 +9,10 @@ import { parameterCounts } from '../passes/model';
 import type { RunPlan, TimePlan } from '../protocol/engine';
 import { type Fault, unwrap } from '../protocol/fault';
 import type { ResolvedRecipe } from '../protocol/recipe';
+import { defaults } from '../protocol/recipe-defaults';
 import type { ExpertId, Target } from '../protocol/records';
-import { elementCount } from '../protocol/tensors';
-import { trainedUnits } from '../unlearn/trained-units';
-import { expertsByLayer } from '../unlearn/training-set';
+import { isOfTarget } from '../protocol/train-choice';
+import { expertsByLayer, trainedSizes } from '../unlearn/training-set';
 import { activationBytes, isWorthKeeping } from './activations';
 import { runMemory } from './memory-plan';
 import { type OpenedRecipe, type OpenOptions, openRecipe, type ReadSet } from './open-recipe';
@@ -42,8 +42,11 @@ export async function planRun(json: unknown, folder: string, options: PlanOption
   }
 }
 
-/** f32 copies of the trained values on disk: weights, two moments, those of two checks; and the patch. */
-const storedCopies = 6;
+/** f32 copies of the trained values on disk: weights, two moments, those of two checks. The patch is one of the weights that change. */
+const storedCopies = 5;
+
+/** As a recipe that leaves rank and alpha out has it. */
+const usualLora = { lora: { rank: defaults.lora.rank.value, alpha: defaults.lora.rank.value * defaults.lora.alphaTimesRank.value } };
 
 /** Changes of the recipe that need less memory; only such that do. */
 function waysOut(recipe: ResolvedRecipe, rows: number, longest: number, peakOf: (change: Partial<ResolvedRecipe>) => number): RunPlan['waysOut'] {
@@ -59,7 +62,10 @@ function waysOut(recipe: ResolvedRecipe, rows: number, longest: number, peakOf: 
   /** The first that fits, else the last. */
   const enough = <T extends Partial<ResolvedRecipe>>(changes: readonly T[]): T | undefined => changes.find(fits) ?? changes.at(-1);
   const pieces = Array.from({ length: Math.ceil(Math.log2(Math.max(1, whole))) }, (_, i) => accumulate * 2 ** (i + 1)).filter((n) => n <= whole);
+  const { train } = recipe;
   const changes = [
+    ...(isOfTarget(train) ? [] : [{ train: 'expert+router' as const }]),
+    ...(isOfTarget(train) || (typeof train === 'object' && 'lora' in train) ? [] : [{ train: usualLora }]),
     enough(pieces.map((n) => ({ accumulate: n }))),
     enough(halves(whole, 1).map((n) => ({ batchSize: n }))),
     enough(halves(Math.min(maxLength, longest), 8).map((n) => ({ maxLength: n }))),
@@ -80,9 +86,12 @@ function needs(opened: OpenedRecipe, processBytes: number, target?: readonly Exp
   const { model } = handle;
   const found = needsAttribution(recipe.target);
   const named = found ? [] : unwrap(chooseTarget(recipe.target, model.shape, null, opened.esft));
-  // All MoE layers are of one shape, and a target in the lowest needs most.
-  const counted: Target = { experts: target ?? (found ? [{ layer: model.shape.moeLayers[0], expert: 0 }] : named), train: recipe.train };
-  const trainedParameters = trainedUnits(model, counted).reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const { moeLayers } = model.shape;
+  // All MoE layers are of one shape, and a target in the lowest needs most; but where RMU trains all that lies below its target, one in the highest does.
+  const worst = recipe.method === 'rmu' && !isOfTarget(recipe.train) ? moeLayers[moeLayers.length - 1] : moeLayers[0];
+  const counted: Target = { experts: target ?? (found ? [{ layer: worst, expert: 0 }] : named), train: recipe.train };
+  const trained = trainedSizes(model, recipe, counted);
+  const trainedParameters = trained.parameters;
   const sets = {
     forget: lengths(forget),
     retain: lengths(retain),
@@ -97,9 +106,11 @@ function needs(opened: OpenedRecipe, processBytes: number, target?: readonly Exp
       checks: sets.checks.map(cut),
       evaluate: sets.evaluate.map(({ role, rows }) => ({ role, rows: cut(rows) })),
     };
-    return runMemory(handle, { ...recipe, ...change } as ResolvedRecipe, changed, counted, found, trainedParameters, processBytes);
+    const changedRecipe = { ...recipe, ...change } as ResolvedRecipe;
+    const changedTarget = { ...counted, train: changedRecipe.train };
+    return runMemory(handle, changedRecipe, changed, changedTarget, found, trainedSizes(model, changedRecipe, changedTarget), processBytes);
   };
-  return { named, counted, trainedParameters, sets, needed };
+  return { named, counted, trained, trainedParameters, sets, needed };
 }
 
 /** Plans are within this share of what is then held. */
@@ -107,7 +118,7 @@ const planTolerance = 0.15;
 
 const changeInWords = ({ change, peakBytes }: RunPlan['waysOut'][number]): string => {
   const [[field, value]] = Object.entries(change);
-  return `"${field}": ${value} needs about ${readableSize(peakBytes)}`;
+  return `"${field}": ${JSON.stringify(value)} needs about ${readableSize(peakBytes)}`;
 };
 
 /** The fault of a run that would not fit its budget, with changes of the recipe that would; null where it may. */
@@ -153,7 +164,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 async function planOf(opened: OpenedRecipe, processBytes: number, folder: string, { time = false, signal }: PlanOptions): Promise<RunPlan> {
   const { recipe, handle, forget, retain, checks, evaluate } = opened;
   const { model } = handle;
-  const { named, counted, trainedParameters, sets, needed } = needs(opened, processBytes);
+  const { named, counted, trained, trainedParameters, sets, needed } = needs(opened, processBytes);
   const { parts, ...memory } = needed({});
   const { measured, notMeasured } = measurements(opened, counted, evaluate);
   const over = `The run needs about ${readableSize(memory.peakBytes)} of memory, more than its budget of ${readableSize(memory.budgetBytes)}: shorten the rows, give fewer, or raise "memory".`;
@@ -168,7 +179,7 @@ async function planOf(opened: OpenedRecipe, processBytes: number, folder: string
     memoryParts: parts,
     availableBytes: availableMemory(processBytes),
     disk: {
-      bytes: trainedParameters * 4 * storedCopies,
+      bytes: 4 * (trained.parameters * storedCopies + (trained.merged || trained.parameters)),
       free: await freeBytes(folder),
       activations: storedActivations(opened),
       exported: handle.checkpoint.totalBytes,

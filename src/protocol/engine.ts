@@ -20,6 +20,7 @@ import type {
   WeightOverlap,
   WeightReading,
 } from './records';
+import type { TrainChoice } from './train-choice';
 
 /** Data for a request: a file, or text the user selected in an editor. */
 export type DataSource =
@@ -184,7 +185,7 @@ export interface RunPlan {
   readonly time: TimePlan | null;
   /** Changes of the recipe that need less memory, with the peak then: largest effect for the least change first. */
   readonly waysOut: readonly {
-    readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number };
+    readonly change: { readonly accumulate?: number; readonly batchSize?: number; readonly maxLength?: number; readonly train?: TrainChoice };
     readonly peakBytes: number;
   }[];
   /** What will be measured, and what can't be and why, as sentences. */

@@ -11,10 +11,11 @@ import { partsTrain } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { ExpertId, Target } from '../protocol/records';
 import type { TokenSequence } from '../protocol/sequences';
-import { unitName } from '../protocol/tensors';
+import { elementCount, unitName } from '../protocol/tensors';
 import type { Overlay } from '../weights/store';
 import { rowsBetween, type Stream } from './batches';
-import { highestTarget, trainedUnits } from './trained-units';
+import { loraCount } from './lora';
+import { adaptedParts, highestTarget, trainedUnits } from './trained-units';
 
 /** Everything fixed before the first step. Row r of the streams is row r of `batch`. */
 export interface TrainingSet {
@@ -131,6 +132,22 @@ export function placesOf(
   const isRouted =
     start.at === 'feed' && feed.kind === 'moe' && !partsTrain(feed.norm.parts, trained) && !(feed.shared && partsTrain(feed.shared.parts, trained));
   return { start, from, isRouted };
+}
+
+/** What a recipe trains, by size. */
+export interface TrainedSizes {
+  /** Numbers that the optimizer moves. */
+  readonly parameters: number;
+  /** Of the weights that they make, where these are held beside them (LoRA); else 0. */
+  readonly merged: number;
+}
+
+export function trainedSizes(model: OpenModel, recipe: ResolvedRecipe, target: Target): TrainedSizes {
+  const hidden = recipe.method === 'rmu';
+  const { train } = target;
+  const values = trainedUnits(model, target, hidden).reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (typeof train === 'string' || 'components' in train) return { parameters: values, merged: 0 };
+  return { parameters: loraCount(adaptedParts(model, target, hidden), train.lora.rank), merged: values };
 }
 
 /** The stream at a place for the rows of a pass, from the nearest entrance that it kept; null where steps begin at the tokens. */

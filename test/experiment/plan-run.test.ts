@@ -38,6 +38,10 @@ describe('The plan of a run', function () {
         },
         train: 'router',
       },
+      { target: { layer: 1, expert: 0 }, train: 'full' },
+      { target: { layer: 1, expert: 0 }, train: { lora: { rank: 2 } } },
+      { target: { layer: 0, expert: 0 }, train: { components: [{ kind: 'router' }, { kind: 'attention', layers: [1] }] } },
+      { target: { layer: 0, expert: 0 }, train: 'full', method: 'rmu' },
     ]) {
       const made = await plan(fields);
       const { record } = await startRun(recipeFor(model, { ...fields, steps: 1, checks: null, evaluate: null }), workspace, workspace, { open: models.open });
@@ -140,6 +144,26 @@ describe('The plan of a run', function () {
       expect(fault?.message).to.match(/^The run needs about [\d.]+ MB of memory, and its budget is 400 MB\.$/);
       expect(fault?.remedy).to.match(/^Set "memory" to 0\.\dGB, or make it smaller: "(accumulate|batchSize)": \d+ needs about [\d.]+ MB/);
       expect(tooLarge({ ...opened, recipe: { ...opened.recipe, memory: 8e9 } }, least)).to.equal(null);
+    } finally {
+      await opened.release();
+    }
+  });
+
+  it('of all parameters that do not fit is refused with what fits: fewer of them, or adapters', async () => {
+    const workspace = temporaryFolder();
+    writeData(workspace);
+    const fields = { target: { layer: 2, expert: 10 }, train: 'full', steps: 1, checks: null, evaluate: null };
+    const demo = path.resolve('demo/checkpoint');
+    const opened = await openRecipe(recipeFor(demo, { ...fields, memory: '85MB' }), workspace);
+    try {
+      const fault = tooLarge(opened, 1e7);
+      expect(fault?.code).to.equal('no-memory');
+      expect(fault?.remedy).to.match(/"train": "expert\+router" needs about [\d.]+ MB, "train": \{"lora":\{"rank":8,"alpha":16\}\} needs about [\d.]+ MB/);
+      const most = await planRun(recipeFor(demo, fields), workspace, { processBytes: 1e7 });
+      for (const { change, peakBytes } of most.waysOut)
+        expect((await planRun(recipeFor(demo, { ...fields, ...change }), workspace, { processBytes: 1e7 })).memory.peakBytes).to.equal(peakBytes);
+      // Weights, gradient, moments, the next of three of them, and two checks: nine copies in f32.
+      expect(most.memoryParts.optimizer).to.equal(9 * 4 * most.trainedParameters);
     } finally {
       await opened.release();
     }
