@@ -30,6 +30,9 @@ function tooManyParameters(run: RunFolder): string | null {
   return `All parameters do not fit: training them takes about ${bytes(needed)}, and the run’s memory budget is ${bytes(budget.value)}.`;
 }
 
+const sameAsOther = ({ record }: RunFolder): string | null =>
+  record.target.train === 'full' ? 'The run trained all parameters, so relearning with what it trained is the same audit.' : null;
+
 const which: Readonly<Record<RelearnTrain, { readonly id: string; readonly label: string; readonly trained: string }>> = {
   components: { id: 'relearn', label: 'Relearning', trained: 'what the run trained' },
   full: { id: 'relearn-full', label: 'Relearning, all parameters', trained: 'all parameters' },
@@ -55,7 +58,7 @@ export function relearning(train: RelearnTrain): Audit {
       needs: ['evaluate', 'at least two facts'],
     },
     asks: () => `After a few steps of training on half of the forget facts (${trained}), are the facts of the other half back?`,
-    refusal: (run) => forgetMissing(run) ?? (train === 'full' ? tooManyParameters(run) : null),
+    refusal: (run) => forgetMissing(run) ?? (train === 'full' ? (sameAsOther(run) ?? tooManyParameters(run)) : null),
     settings: (_, { steps }) => ({ steps }),
     cost: (run, { steps }) => ({ rows: 4 * rowsOf(run, 'forget'), steps: 2 * steps }),
     measure: async (bench) => {

@@ -167,6 +167,7 @@ const templates: readonly Template[] = [
   said('No paraphrases were given: name a file of the same questions in other words (uoe audit --paraphrases FILE).'),
   said('The recipe names no near set under "evaluate", so there is nothing to measure.'),
   said('The forget set has fewer than two facts, so half of them cannot be left out.'),
+  said('The run trained all parameters, so relearning with what it trained is the same audit.'),
   said('All parameters do not fit: training them takes about {0}, and the run’s memory budget is {1}.'),
   said('Give a forget set with more rows.'),
   said('The recipe names no forget set under "evaluate", so there is nothing to measure.'),
