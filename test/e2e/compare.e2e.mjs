@@ -141,7 +141,7 @@ step('answers are paged and filtered, and open in VS Code’s own diff without a
 
 step('one click runs all audits: each is judged against the original under the same intervention and kept in the run folder', async () => {
   await tab('Audits');
-  assert.match(await main(), /Run all audits8 audits, about \d/);
+  assert.match(await main(), /8 audits, about \d/);
   await button('Run all audits').click();
   await until('The audits', main, (text) => text.includes('Run all audits again'), { timeout: 400_000 });
   const { audits } = readJson(folders()[0], 'audits.json');
