@@ -398,7 +398,8 @@ export interface EngineRequests {
   ];
   tokenGates: [{ readonly model: string; readonly source: DataSource; readonly id: string } & Reading & Variant, TokenGates];
   resolveRecipe: [{ readonly recipe: unknown; readonly folder: string }, Recipe];
-  planRun: [{ readonly recipe: unknown; readonly folder: string }, RunPlan];
+  /** `time`: seconds too, from a sample of the model that takes a moment the first time. */
+  planRun: [{ readonly recipe: unknown; readonly folder: string; readonly time?: boolean }, RunPlan];
   startRun: [
     {
       readonly recipe: unknown;

@@ -210,6 +210,12 @@ export interface PlanView {
     readonly diskFree: number | null;
     /** Median of a run with the same work per step, and which; null where none was measured. */
     readonly step: { readonly seconds: number; readonly run: number } | null;
+    /** Seconds by phase, those with work alone, and all together; null until the sample is taken. */
+    readonly time: { readonly seconds: number; readonly phases: readonly { readonly name: string; readonly seconds: number }[] } | null;
+    /** Part of `diskBytes`: activations of the original, kept for later runs. */
+    readonly keptBytes: number;
+    /** What an exported checkpoint takes besides. */
+    readonly exportBytes: number;
     readonly waysOut: readonly WayOut[];
     readonly measured: readonly string[];
     readonly notMeasured: readonly string[];
@@ -232,6 +238,8 @@ export interface RunView {
   /** The form's values it was started with; what "Use as new plan" takes over. */
   readonly plan: PlanSettings | null;
   readonly plannedSteps: number;
+  /** Of the whole run, as planned before it began. */
+  readonly plannedSeconds?: number;
   /** Last step that is saved: where it would go on. */
   readonly savedStep: number | null;
   /** The engine's process, in bytes, at the last step. */

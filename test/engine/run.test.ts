@@ -60,7 +60,11 @@ describe('session: a run', () => {
       evaluate: { forget: some(home, 'eval/forget.jsonl', 4) },
       scoring: { normalise: 'tokens' },
     };
-    const plan = await ask('planRun', { recipe, folder: home });
+    expect((await ask('planRun', { recipe, folder: home })).time, 'no sample unless it is asked for').to.equal(null);
+    const plan = await ask('planRun', { recipe, folder: home, time: true });
+    const phases = new Map(plan.time?.phases.map((phase) => [phase.name, phase]));
+    for (const name of ['preparation', 'training', 'evaluation']) expect(phases.get(name)?.seconds, name).to.be.above(0);
+    expect(phases.get('attribution'), 'the recipe names its target').to.deep.include({ flops: 0, seconds: 0 });
     expect([plan.forgetRows, plan.retainRows, plan.target]).to.deep.equal([8, 8, [{ layer: 2, expert: 10 }]]);
     const resolved = await ask('resolveRecipe', { recipe: { ...recipe, forget: path.basename(recipe.forget) }, folder: home });
     expect(resolved).to.deep.include({ forget: recipe.forget, order: 'shuffled', retainLoss: { kind: 'nll', weight: 1 } });
@@ -68,6 +72,7 @@ describe('session: a run', () => {
     const outcome = await ask('startRun', { recipe, folder: home, workspace: home });
     expect(outcome.record.status).to.equal('stopped');
     expect(outcome.record.steps).to.be.within(2, 3);
+    expect(outcome.record.plannedSeconds, 'planned beside measured').to.include.keys('preparation', 'training', 'evaluation');
     expect(events[0]).to.equal('runStarted');
     expect(events.filter((event) => event === 'step')).to.have.length(outcome.record.steps);
     const steering: Result<null> | null = await steered;

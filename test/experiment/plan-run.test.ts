@@ -136,12 +136,12 @@ describe('The plan of a run', function () {
       Array.from({ length: 400 }, () => ({ input_ids: Array.from({ length: 400 }, () => 5) })),
     );
     const fields = { target: { layer: 1, expert: 0 }, method: 'ga', batchSize: 'all', steps: 1, checks: null, evaluate: null };
-    const opened = await openRecipe(recipeFor(model, { ...fields, memory: '400MB' }), workspace);
+    const opened = await openRecipe(recipeFor(model, { ...fields, memory: '300MB' }), workspace);
     const least = 1e8;
     try {
       const fault = tooLarge(opened, least);
       expect(fault?.code).to.equal('no-memory');
-      expect(fault?.message).to.match(/^The run needs about [\d.]+ MB of memory, and its budget is 400 MB\.$/);
+      expect(fault?.message).to.match(/^The run needs about [\d.]+ MB of memory, and its budget is 300 MB\.$/);
       expect(fault?.remedy).to.match(/^Set "memory" to 0\.\dGB, or make it smaller: "(accumulate|batchSize)": \d+ needs about [\d.]+ MB/);
       expect(tooLarge({ ...opened, recipe: { ...opened.recipe, memory: 8e9 } }, least)).to.equal(null);
     } finally {

@@ -42,9 +42,18 @@ const memoryOf = ({ width }: ViewContext, { parts, peakBytes, freeBytes }: Answe
 function answerFacts(context: ViewContext, { settings }: PlanView, answer: Answer): Content {
   const { engine, model } = context.state;
   const { peakBytes, budgetBytes, freeBytes, step, diskBytes, diskFree } = answer;
-  const time: readonly [string, string, string] = step
-    ? [t('Time'), duration(step.seconds * settings.steps), t('{0} steps × {1}, measured in run {2}', count(settings.steps), duration(step.seconds), step.run)]
-    : [t('Time'), t('not known yet'), t('the first step measures it')];
+  const measuredStep = step ? t('{0} steps × {1}, measured in run {2}', count(settings.steps), duration(step.seconds), step.run) : null;
+  const phases = answer.time?.phases.map(({ name, seconds }) => `${name} ${duration(seconds)}`).join(', ') ?? '';
+  const time: readonly [string, string, string] = answer.time
+    ? [t('Time'), t('about {0}', duration(answer.time.seconds)), measuredStep ? `${phases} (${measuredStep})` : phases]
+    : step
+      ? [t('Time'), duration(step.seconds * settings.steps), measuredStep ?? '']
+      : [t('Time'), t('not known yet'), t('a sample of the model is being timed')];
+  const kept =
+    answer.keptBytes > 0
+      ? t('optimizer state, best step, patch; {0} of activations for later runs', bytes(answer.keptBytes))
+      : t('optimizer state, best step, patch');
+  const exported = t('an export takes {0} more', bytes(answer.exportBytes));
   return html`
     ${memoryBar(memoryOf(context, answer))}
     ${facts([
@@ -59,11 +68,7 @@ function answerFacts(context: ViewContext, { settings }: PlanView, answer: Answe
         freeBytes < budgetBytes ? t('{0} free, {1} allowed', bytes(freeBytes), bytes(budgetBytes)) : t('{0} allowed', bytes(budgetBytes)),
       ],
       time,
-      [
-        t('Disk'),
-        bytes(diskBytes),
-        diskFree === null ? t('optimizer state, best step, patch') : t('optimizer state, best step, patch; {0} free', bytes(diskFree)),
-      ],
+      [t('Disk'), bytes(diskBytes), diskFree === null ? `${kept}; ${exported}` : `${kept}; ${exported}; ${t('{0} free', bytes(diskFree))}`],
       [t('Data'), t('{0} forget rows', count(answer.forgetRows)), answer.retainRows > 0 ? t('{0} retain rows', count(answer.retainRows)) : t('no retain text')],
       [t('Backend'), backendWords(engine.backend), engine.backend?.why ?? ''],
     ])}
@@ -95,7 +100,7 @@ function before(context: ViewContext, plan: PlanView): TemplateResult {
     {
       title: t('Before you start'),
       help: t(
-        'Worked out by the engine from the model’s shapes, your settings and your data, before anything is trained. Time comes from a run of the same work in this workspace. Memory is the peak of the engine’s process, in bytes.',
+        'Worked out by the engine from the model’s shapes, your settings and your data, before anything is trained. Time comes from a sample of the model’s own parts on this machine, and from a run of the same work in this workspace where there is one. Memory is the peak of the engine’s process, in bytes.',
       ),
       className: 'before',
       // Always there, so that nothing moves when it appears.

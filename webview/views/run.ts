@@ -28,11 +28,21 @@ const pills: Readonly<Record<RunView['status'], readonly [icon: string, text: st
   interrupted: ['debug-disconnect', t('cut off')],
 };
 
+/** Before the first step has been timed. */
+const plannedWords = ({ plannedSeconds, elapsedSeconds }: RunView): string =>
+  plannedSeconds !== undefined && plannedSeconds > elapsedSeconds ? t('about {0} left', duration(plannedSeconds - elapsedSeconds)) : '';
+
 function progress({ state, steps }: ViewContext, run: RunView): TemplateResult {
   const done = steps.at(-1)?.step ?? 0;
   const left = run.secondsPerStep === null ? null : run.secondsPerStep * (run.plannedSteps - done);
   const phase = state.job && steps.length === 0 ? state.job.message : '';
-  const ends = isActive(run) ? (left === null ? '' : t('at most {0} left', duration(left))) : run.status === 'interrupted' ? t('cut off') : t('finished');
+  const ends = isActive(run)
+    ? left === null
+      ? plannedWords(run)
+      : t('at most {0} left', duration(left))
+    : run.status === 'interrupted'
+      ? t('cut off')
+      : t('finished');
   return html`<progress max=${run.plannedSteps} value=${done} aria-label=${t('Steps done')}></progress>
     <div class="progress-line">
       <span>${t('step {0} of {1}', padded(done, run.plannedSteps), run.plannedSteps)}</span><span>${t('{0} elapsed', duration(run.elapsedSeconds))}</span><span>${ends}</span>

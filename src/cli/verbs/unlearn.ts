@@ -7,7 +7,7 @@ import { difference, duration, expertName, fraction, percent } from '../../proto
 import type { RunSummary } from '../../protocol/records';
 import type { CommonOptions } from '../options';
 import { pairs } from '../pairs';
-import { planOption, plannedText, planText } from '../plan-text';
+import { plannedText, planOption, planText } from '../plan-text';
 import { type RecipeFlags, recipeOf, recipeOptions } from '../recipe-flags';
 import { overlapText, traceOf, traceOption } from '../trace-flag';
 import { type Shell, type Shown, verb } from '../verb';
@@ -113,7 +113,7 @@ export const unlearn = verb<[recipe: string | undefined], Own & CommonOptions>({
     }
     const recipe = await recipeOf(file, options);
     if (options.plan) {
-      const plan = await shell.request('planRun', { recipe, folder: process.cwd() });
+      const plan = await shell.request('planRun', { recipe, folder: process.cwd(), time: true });
       return { json: plan, text: planText(plan) };
     }
     return shownRun(await runToEnd(shell, recipe, options));

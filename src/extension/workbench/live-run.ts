@@ -21,6 +21,7 @@ export const startedRun = (record: RunRecord, settings: RunView['settings'], pla
   settings,
   plan,
   plannedSteps: record.plannedSteps,
+  ...(record.plannedSeconds ? { plannedSeconds: Object.values(record.plannedSeconds).reduce((sum, seconds) => sum + seconds, 0) } : {}),
   savedStep: null,
   memoryBytes: null,
   gentlerRate: null,

@@ -322,11 +322,16 @@ export function createLoop(around: Surroundings): Loop {
   async function plan(turn: number): Promise<void> {
     const recipe = await currentRecipe();
     if (!recipe.ok) return planView(null, faultInWords(recipe.fault));
-    const answer = await engine.request('planRun', { recipe: recipe.value, folder: around.workspace() });
+    const asked = { recipe: recipe.value, folder: around.workspace() };
+    const answer = await engine.request('planRun', asked);
     if (turn !== planned) return;
     if (!answer.ok) return planView(null, faultInWords(answer.fault));
     const step = await measuredStep(recipe.value, state().runs, readFolder, state().engine.backend?.name);
-    if (turn === planned) planView(answerOf(answer.value, step), null);
+    const steps = state().plan?.settings.steps ?? 0;
+    if (turn === planned) planView(answerOf(answer.value, step, steps), null);
+    // Seconds take a sample, which the rest doesn't wait for.
+    const timed = turn === planned ? await engine.request('planRun', { ...asked, time: true }) : null;
+    if (turn === planned && timed?.ok) planView(answerOf(timed.value, step, steps), null);
   }
 
   // ---- run
