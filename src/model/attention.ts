@@ -26,11 +26,10 @@ const scoreBlockBytes = 96 * 2 ** 20;
 /** Queries that share their keys: those after the last of them are left out, half of all scores in a long sequence. */
 const causalBlock = 256;
 
-/** softmax over the keys and one sink a head, whose share is left out: scores `[count, H, n, m]`, sinks `[H]`. */
-function softmaxBesideSinks(scores: Tensor, sinks: Tensor): Tensor {
-  const [count, heads, rows, keys] = scores.shape;
-  const beside = tile(reshape(sinks, [1, heads, 1, 1]), [count, 1, rows, 1]);
-  return slice(softmax(concat([scores, beside], 3)), [0, 0, 0, 0], [count, heads, rows, keys]);
+/** Scores `[count, H, n, m]` with one more key, whose score is its head's sink `[H]`. */
+function besideSinks(scores: Tensor, sinks: Tensor): Tensor {
+  const [count, heads, rows] = scores.shape;
+  return concat([scores, tile(reshape(sinks, [1, heads, 1, 1]), [count, 1, rows, 1])], 3);
 }
 
 /**
@@ -38,18 +37,21 @@ function softmaxBesideSinks(scores: Tensor, sinks: Tensor): Tensor {
  * Where it is replayed, sinks are constants.
  */
 function probabilities(q: Tensor3D, k: Tensor3D, mask: Tensor, shape: [number, number, number, number], sinks: Tensor | undefined): Tensor3D {
-  return replayable(
+  const [rows, keys] = [q.shape[1], k.shape[1]];
+  const ofKeys = (x: Tensor3D): Tensor3D => (sinks ? slice(x, [0, 0, 0], [x.shape[0], rows, keys]) : x);
+  const all = replayable(
     [q, k],
     () => {
       const scores = add(reshape(matMul(q, k, false, true), shape), mask);
-      return reshape(sinks ? softmaxBesideSinks(scores, sinks) : softmax(scores), [q.shape[0], q.shape[1], k.shape[1]]) as Tensor3D;
+      return reshape(softmax(sinks ? besideSinks(scores, sinks) : scores), [q.shape[0], rows, sinks ? keys + 1 : keys]) as Tensor3D;
     },
     (dy, [ownQ, ownK], result) => {
       const own = mul(dy, result);
-      const dScores = sub(own, mul(sum(own, -1, true), result)) as Tensor3D;
+      const dScores = ofKeys(sub(own, mul(sum(own, -1, true), result)) as Tensor3D);
       return [matMul(dScores, ownK as Tensor3D), matMul(dScores, ownQ as Tensor3D, true, false)];
     },
   );
+  return ofKeys(all);
 }
 
 /** weights v: `[B, n, m]` and `[B, m, dv]` -> `[B, n, dv]`. */

@@ -65,7 +65,8 @@ export const stepSize = (lengths: readonly number[]): StepSize => ({
 /** Projections, context and probabilities; in long sequences half of these at most are kept. */
 function attentionBytes({ parts, heads, valueWidth }: Attention, { tokens, squares }: StepSize): number {
   const projected = Object.values(parts).reduce((sum, { shape }) => sum + (shape.length === 2 ? shape[0] : 0), heads * valueWidth);
-  return (tokens * projected + squares * heads) * 4;
+  const beside = parts.sinks ? tokens : 0;
+  return (tokens * projected + (squares + beside) * heads) * 4;
 }
 
 /** Bytes of what a layer keeps: all of it, or that of experts in training alone. */
