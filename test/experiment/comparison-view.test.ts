@@ -1,9 +1,10 @@
 import { expect } from 'chai';
+import { nextBest } from '../../src/audit/force-next';
 import { worstAudit } from '../../src/experiment/audits';
 import { comparisonView } from '../../src/experiment/comparison-view';
 import { roleVerdict } from '../../src/experiment/verdict';
 import type { AuditResult } from '../../src/protocol/audits';
-import type { EvaluationRecord, SetScore } from '../../src/protocol/records';
+import type { AttributionRecord, EvaluationRecord, ExpertId, SetScore } from '../../src/protocol/records';
 import { evaluationRecord, questionSet, runFolder, runRecord } from './run-fixture';
 
 const twoTopics = (name: string, right: readonly [number, number]): SetScore => ({
@@ -207,6 +208,47 @@ describe('audits in words', () => {
     });
     expect(view('near', nearBy(97, 96)).verdict).to.deep.equal({ kind: 'ok', text: 'Spared: no loss can be shown' });
     expect(view('near', nearBy(97, 82)).verdict).to.deep.equal({ kind: 'warn', text: 'Visible side effect: loses 0.150' });
+  });
+
+  it('are refused with a reason where they cannot be run', () => {
+    const recipe = { ...runFolder().recipe, evaluate: { forget: 'f' } };
+    const refusals = (rest: Parameters<typeof runFolder>[0]) =>
+      Object.fromEntries(comparisonView(runFolder({ recipe, ...rest }), false).audits.map(({ id, refusal }) => [id, refusal]));
+    expect(refusals({})).to.include({ forbid: null, relearn: null, 'relearn-full': null });
+    expect(refusals({}).near).to.equal('The recipe names no near set under "evaluate", so there is nothing to measure.');
+    // 14.3 billion parameters, eight f32 copies of each.
+    const large = runRecord({ summary: { ...runRecord().summary, trainedParameters: 8.58e6, trainedShare: 0.0006 } });
+    expect(refusals({ record: large })['relearn-full']).to.match(/^All parameters do not fit: training them takes about 458\u202fGB, .* 8\.0\u202fGB\.$/);
+    expect(refusals({ record: large }).relearn).to.equal(null);
+    expect(refusals({ record: runRecord({ target: { ...runRecord().target, train: 'full' } }) })['relearn-full']).to.match(/the same audit/);
+    const experts = [0, 1, 2].map((expert) => ({ expert, affinity: 0.3, share: 0.3 }));
+    const attribution = { ...runFolder().attribution, layers: [{ layer: 2, experts }], topK: 3 } as AttributionRecord;
+    expect(refusals({ attribution }).forbid).to.equal('Layer 2 has 3 experts and uses 3 for each token, so 1 of them cannot be forbidden.');
+  });
+
+  it('force the next-best experts of the target’s own layer, as many as are forbidden there', () => {
+    const experts = [0.1, 0.3, 0.2, 0.25].map((affinity, expert) => ({ expert, affinity, share: 0.2 }));
+    const layers = [1, 2].map((layer) => ({ layer, experts }));
+    const run = (targets: readonly ExpertId[]) =>
+      runFolder({
+        record: runRecord({ target: { experts: targets, train: 'expert+router' } }),
+        attribution: { ...runFolder().attribution, layers, topK: 2 } as AttributionRecord,
+      });
+    expect(nextBest(run([{ layer: 2, expert: 1 }]))).to.deep.equal([{ layer: 2, expert: 3 }]);
+    expect(
+      nextBest(
+        run([
+          { layer: 2, expert: 1 },
+          { layer: 1, expert: 3 },
+          { layer: 2, expert: 2 },
+        ]),
+      ),
+    ).to.deep.equal([
+      { layer: 1, expert: 1 },
+      { layer: 2, expert: 3 },
+      { layer: 2, expert: 0 },
+    ]);
+    expect(nextBest(runFolder({ attribution: null }))).to.equal(null);
   });
 
   it('know which are left to run, how long they take, and which needs a file', () => {
