@@ -126,6 +126,17 @@ describe('a run folder', () => {
     expect(unwrap(await readRunFolder(reader(all), folder))).to.deep.equal(whole);
   });
 
+  it('reads audits.json of when the forbidden expert was the only audit', async () => {
+    const [{ role, before, after, forbiddenBefore, forbiddenAfter }] = whole.evaluation?.sets ?? [];
+    const experts = [{ layer: 2, expert: 10 }];
+    const old = { run: 'a', forbid: { experts, sets: [{ role, before, after, forbiddenBefore, forbiddenAfter }] } };
+    const { audits } = unwrap(await readRunFolder(reader(files({ [at('a', 'audits.json')]: JSON.stringify(old) })), folder));
+    const sets = [{ role, before, after, underBefore: forbiddenBefore, underAfter: forbiddenAfter }];
+    expect(audits).to.deep.equal({ run: 'a', audits: { forbid: { settings: { experts }, sets, seconds: 0 } } });
+    const broken = await readRunFolder(reader(files({ [at('a', 'audits.json')]: '{"run": "a", "audits": {"forbid": 3}}' })), folder);
+    expect(broken).to.have.nested.property('fault.message').that.includes('audits.json');
+  });
+
   it('a run that just began has no journals and no evaluation', async () => {
     const run = unwrap(await readRunFolder(reader(files()), folder));
     expect([run.steps, run.checks, run.attribution, run.evaluation]).to.deep.equal([[], [], null, null]);
