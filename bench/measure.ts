@@ -2,8 +2,9 @@
  * One measure of UOE's side of the bench, alone in its process: `node measure.js JSON` prints one JSON line.
  * A step is what a run repeats; what a run does once before its steps is `prepare_s`. `endtoend` is the attribution and then `repeat` steps of RMU.
  */
-import { attributionRecord, recordRouting } from '../src/attribution/attribute';
+import { attributionRecord } from '../src/attribution/attribute';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
+import { routingOf } from '../src/engine/routing';
 import { measure as measureRows } from '../src/evaluate/measure';
 import { openRecipe } from '../src/experiment/open-recipe';
 import { readSpeed } from '../src/files/disk-speed';
@@ -107,7 +108,7 @@ async function measure(job: Job) {
     return { ...common, losses: [nll], products: { ...products, share: products.seconds / counted.wall }, ...measured(tokensOf([forget.sequences])) };
   }
   const attribution = async () => {
-    const { record } = await recordRouting(model, forget.sequences, asStored);
+    const { record } = await routingOf(model, forget.sequences, asStored, { store: null, blockTokens: Number.POSITIVE_INFINITY }, () => undefined);
     return attributionRecord(model.family, record, 0);
   };
   if (job.measure === 'attribution') {

@@ -15,7 +15,7 @@ export interface RoutingRecord {
 }
 
 /** Collects a pass's routing. `layers` are the MoE layers in order. */
-export function routingCollector(
+function routingCollector(
   batch: PackedBatch,
   layers: readonly number[],
   experts: number,

@@ -3,19 +3,25 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { aggregate, type RoutingRecord, ranking } from '../../src/attribution/affinity';
-import { attributionRecord, recordRouting } from '../../src/attribution/attribute';
+import { attributionRecord } from '../../src/attribution/attribute';
 import { expertSet, parseExpertSet } from '../../src/attribution/expert-set';
 import { expertSlots, keptSlots } from '../../src/attribution/routing';
 import { stability } from '../../src/attribution/stability';
 import { checkExperts, chooseTarget, needsAttribution } from '../../src/attribution/target';
+import { routingOf } from '../../src/engine/routing';
 import type { Shape } from '../../src/model/family';
-import { asStored } from '../../src/passes/model';
+import { asStored, type OpenModel } from '../../src/passes/model';
 import { unwrap } from '../../src/protocol/fault';
 import type { RankedExpert } from '../../src/protocol/records';
+import type { TokenSequence } from '../../src/protocol/sequences';
 import { fast } from '../backends';
 import { goldenFolders } from '../oracle/golden';
 import { randomOf } from '../oracle/random';
 import { closeGolden, openGolden } from '../passes/golden-case';
+
+const memoryOnly = { store: null, blockTokens: Number.POSITIVE_INFINITY };
+const routed = async (model: OpenModel, sequences: readonly TokenSequence[]): Promise<RoutingRecord> =>
+  (await routingOf(model, sequences, asStored, memoryOnly, () => undefined)).record;
 
 for (const { name, folder } of goldenFolders()) {
   it(`attribution of ${name} equals Hugging Face: affinity, share, ranking, target`, async () => {
@@ -23,8 +29,8 @@ for (const { name, folder } of goldenFolders()) {
     const { model, golden, sequences } = given;
     const { attribution, target } = golden.scalars;
     if (!attribution) throw new Error(`${name} holds no attribution.`);
-    const { record } = await recordRouting(model, sequences.forget, asStored);
-    const against = (await recordRouting(model, sequences.retain, asStored)).record;
+    const record = await routed(model, sequences.forget);
+    const against = await routed(model, sequences.retain);
     const made = attributionRecord(model.family, record, 0, against);
     const compare = (layers: typeof made.layers, affinity: Readonly<Record<string, readonly number[]>>, share: Readonly<Record<string, readonly number[]>>) => {
       expect(layers.map(({ layer }) => String(layer))).to.deep.equal(Object.keys(affinity));
@@ -48,13 +54,10 @@ for (const { name, folder } of goldenFolders()) {
     // A subset aggregates to what a pass over it alone records.
     const some = [1, 0];
     const alone = aggregate(
-      (
-        await recordRouting(
-          model,
-          some.map((z) => sequences.forget[z]),
-          asStored,
-        )
-      ).record,
+      await routed(
+        model,
+        some.map((z) => sequences.forget[z]),
+      ),
     );
     const subset = aggregate(record, some);
     expect([subset.sequences, subset.tokens]).to.deep.equal([alone.sequences, alone.tokens]);

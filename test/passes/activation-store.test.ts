@@ -3,8 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { recordOf, routingSummary } from '../../src/attribution/affinity';
-import { recordRouting } from '../../src/attribution/attribute';
+import { routingSummary } from '../../src/attribution/affinity';
 import { type ActivationStore, openActivationStore } from '../../src/passes/activation-store';
 import { asStored, type OpenModel } from '../../src/passes/model';
 import { inBlocks, type OriginalPass, originalPass } from '../../src/passes/original-pass';
@@ -86,16 +85,6 @@ describe('activation store', () => {
         fs.rmSync(root, { recursive: true });
       })).timeout(120_000);
   }
-
-  it('the record from summaries is that of the attribution pass', () =>
-    withTiny('qwen3_moe', 7, fast, async (given) => {
-      const sequences = sequencesOf(given);
-      const { moeLayers, experts, topK } = given.model.shape;
-      const { pass } = await passOver(given.model, sequences, null);
-      const { record } = await recordRouting(given.model, sequences, asStored);
-      const lengths = sequences.map(({ ids }) => ids.length);
-      expect(recordOf(pass.summaries, lengths, moeLayers, experts, topK)).to.deep.equal(record);
-    }));
 
   it('runs only the sequences it lacks, and only for what is asked of them', () =>
     withTiny('olmoe', 7, fast, async (given) => {
