@@ -135,11 +135,13 @@ export async function recipeOf(file: string | undefined, flags: RecipeFlags & Co
   if (file === undefined && (flags.model === undefined || flags.forget === undefined)) {
     refuse('usage', 'Neither a recipe nor --model and --forget are given.', 'Give a recipe file, or both flags.');
   }
-  // Options and fingerprints belong to what they were written for.
+  // Options, the anchor's weight and fingerprints belong to what they were written for.
   const changedMethod = flags.method !== undefined && flags.method !== base.method;
+  const trainsOther = base.anchor !== undefined && flags.train !== undefined && JSON.stringify(flags.train) !== JSON.stringify(base.train);
   const start: Record<string, unknown> = {
     ...base,
     ...(changedMethod ? { methodOptions: undefined } : {}),
+    ...(trainsOther ? { anchor: given({ ...(base.anchor as object), weight: undefined }) } : {}),
     ...given({ model: plain.model, forget: plain.forget, retain: plain.retain }),
   };
   const moved = ['model', 'forget', 'retain'].filter((field) => plain[field] !== undefined);

@@ -1,4 +1,5 @@
 /** From what a recipe trains to units of the checkpoint. */
+import type { Architecture } from '../model/families';
 import { type ComponentPart, componentParts } from '../passes/components';
 import type { OpenModel } from '../passes/model';
 import { refuse } from '../protocol/fault';
@@ -41,7 +42,7 @@ const called: Readonly<Record<ComponentKind, string>> = {
 };
 
 /** Refuses a choice that names what the model does not have. */
-function refuseMissing({ layers, shape }: OpenModel, parts: readonly ComponentPart[], choice: ComponentChoice): void {
+function refuseMissing({ layers, shape }: Architecture, parts: readonly ComponentPart[], choice: ComponentChoice): void {
   const { kind, experts } = choice;
   const beyond = experts?.find((expert) => expert >= shape.experts);
   if (beyond !== undefined)
@@ -67,7 +68,7 @@ const isAdapted = ({ kind, ref }: ComponentPart): boolean =>
 export const highestTarget = (experts: readonly ExpertId[]): number => Math.max(...experts.map(({ layer }) => layer));
 
 /** Parts that a choice of whole kinds trains. `hidden`: the loss acts after the highest target layer, so that nothing above it trains. */
-function chosenParts(model: OpenModel, { experts, train }: Target, hidden: boolean): ComponentPart[] {
+function chosenParts(model: Architecture, { experts, train }: Target, hidden: boolean): ComponentPart[] {
   const parts = componentParts(model);
   if (typeof train === 'object' && 'components' in train) for (const choice of train.components) refuseMissing(model, parts, choice);
   const top = hidden ? highestTarget(experts) : null;
@@ -93,4 +94,4 @@ export function trainedUnits(model: OpenModel, target: Target, hidden = false): 
 }
 
 /** Parts that LoRA adapts, each with the whole of its own linear map. */
-export const adaptedParts = (model: OpenModel, target: Target, hidden: boolean): ComponentPart[] => chosenParts(model, target, hidden);
+export const adaptedParts = (model: Architecture, target: Target, hidden: boolean): ComponentPart[] => chosenParts(model, target, hidden);

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { recipeOf } from '../../src/cli/recipe-flags';
+import { recipeOf, trainOf } from '../../src/cli/recipe-flags';
 import { FaultError } from '../../src/protocol/fault';
 import { temporaryFolder } from '../files/temporary-folder';
 
@@ -36,6 +36,22 @@ describe('recipe from the command line', () => {
     const { file } = written({ model: 'm', forget: 'f', method: 'npo', methodOptions: { beta: 0.2 } });
     expect(await recipeOf(file, { method: 'ga' })).not.to.have.property('methodOptions');
     expect(await recipeOf(file, { method: 'npo' })).to.have.deep.property('methodOptions', { beta: 0.2 });
+  });
+
+  it('what trains: parts of the target, all, LoRA, or whole kinds; the file’s anchor weight was for what the file trains', async () => {
+    expect(['router', 'full', 'lora', 'lora:16', 'routers', 'experts, shared', 'lora:0', 'router,experts'].map(trainOf)).to.deep.equal([
+      'router',
+      'full',
+      { lora: {} },
+      { lora: { rank: 16 } },
+      { components: [{ kind: 'router' }] },
+      { components: [{ kind: 'expert' }, { kind: 'shared' }] },
+      null,
+      null,
+    ]);
+    const { file } = written({ model: 'm', forget: 'f', train: 'expert+router', anchor: { weight: 1, form: 'released' } });
+    expect((await recipeOf(file, { train: 'full' })).anchor).to.deep.equal({ form: 'released' });
+    expect((await recipeOf(file, { train: 'expert+router' })).anchor).to.deep.equal({ weight: 1, form: 'released' });
   });
 
   it('other data than a fingerprint was taken of loses that fingerprint only', async () => {

@@ -1,7 +1,11 @@
 /** LoRA's chain rule by itself: Adam does not see a wrong factor in a gradient. Steps with it are held to torch in golden-gradients.test.ts. */
 import { expect } from 'chai';
+import { openArchitecture } from '../../src/model/families';
+import { parameterCounts } from '../../src/passes/model';
+import { unwrap } from '../../src/protocol/fault';
 import type { TensorRef } from '../../src/protocol/tensors';
 import { initialLora, loraCount, loraParametrisation } from '../../src/unlearn/lora';
+import { adaptedParts } from '../../src/unlearn/trained-units';
 import { randomOf } from '../oracle/random';
 
 const random = randomOf('lora');
@@ -18,7 +22,48 @@ const base = new Map([
   ['experts.gate_up_proj[1]', { shape: [4, 5], values: normals(20) }],
 ]);
 
+/** Published shapes of the paper's three models; what is left out has the family's default. */
+const published = {
+  'Qwen1.5-MoE-A2.7B': { config: { model_type: 'qwen2_moe', vocab_size: 151936, hidden_size: 2048 }, share: 0.89, paper: 0.87 },
+  'DeepSeek-V2-Lite': {
+    config: {
+      model_type: 'deepseek_v2',
+      vocab_size: 102400,
+      hidden_size: 2048,
+      intermediate_size: 10944,
+      moe_intermediate_size: 1408,
+      num_hidden_layers: 27,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+      n_shared_experts: 2,
+      n_routed_experts: 64,
+      num_experts_per_tok: 6,
+      routed_scaling_factor: 1,
+      kv_lora_rank: 512,
+      q_lora_rank: null,
+      qk_rope_head_dim: 64,
+      qk_nope_head_dim: 128,
+      v_head_dim: 128,
+      topk_method: 'greedy',
+      first_k_dense_replace: 1,
+      n_group: 1,
+      topk_group: 1,
+    },
+    share: 0.92,
+    paper: 0.92,
+  },
+  'Mixtral-8x7B': { config: { model_type: 'mixtral' }, share: 0.26, paper: 0.26 },
+} as const;
+
 describe('LoRA', () => {
+  for (const [name, { config, share, paper }] of Object.entries(published)) {
+    it(`of rank 8 is ${share} % of ${name} (the paper's row: ${paper} %)`, () => {
+      const model = unwrap(openArchitecture(config, { has: (tensor) => tensor === 'lm_head.weight', stored: (tensor) => tensor }));
+      const adapted = adaptedParts(model, { experts: [{ layer: 1, expert: 0 }], train: { lora: { rank: 8, alpha: 16 } } }, false);
+      expect(Number(((100 * loraCount(adapted, 8)) / parameterCounts(model).total).toFixed(2))).to.equal(share);
+    });
+  }
+
   const choice = { rank: 2, alpha: 6 };
   const lora = loraParametrisation(parts, base, choice);
 
