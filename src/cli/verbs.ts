@@ -11,6 +11,7 @@ import { exportVerb } from './verbs/export';
 import { generate } from './verbs/generate';
 import { gradients } from './verbs/gradients';
 import { inspect } from './verbs/inspect';
+import { map } from './verbs/map';
 import { mcp } from './verbs/mcp';
 import { metrics } from './verbs/metrics';
 import { preview } from './verbs/preview';
@@ -26,6 +27,7 @@ export const verbs: readonly Verb[] = [
   inspect,
   preview,
   attribute,
+  map,
   score,
   generate,
   unlearn,

@@ -13,6 +13,7 @@ import { applyRun, exportRun, restoreModel } from './handlers/export-run';
 import { generate } from './handlers/generate';
 import { gradients } from './handlers/gradients';
 import { handshake } from './handlers/handshake';
+import { measureMap, planMap } from './handlers/knowledge-map';
 import { planNativeSetup, removeNativeSetup, setUp } from './handlers/native-setup';
 import { closeModel, openModel } from './handlers/open-model';
 import { planRun } from './handlers/plan-run';
@@ -60,6 +61,8 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   gradients: reading(gradients),
   evaluate: reading(evaluate),
   audit: reading(audit),
+  planMap: reading(planMap),
+  measureMap: reading(measureMap),
   compare: atOnce(compare),
   report: reading(report),
   expertSet: atOnce(expertSet),

@@ -26,7 +26,7 @@ const multiplications = ({ model }: Pick<ModelHandle, 'model'>, sequences: reado
   parameterCounts(model).active * sequences.reduce((sum, { ids }) => sum + ids.length, 0);
 
 /** A sampled fingerprint does not see every byte: the files' sizes and times are part of what the activations depend on. */
-async function modelKey({ checkpoint }: Pick<ModelHandle, 'checkpoint'>): Promise<string> {
+export async function modelKey({ checkpoint }: Pick<ModelHandle, 'checkpoint'>): Promise<string> {
   const fingerprint = unwrap(await checkpoint.fingerprint());
   const shards: unknown[] = [];
   for (const { path: file } of checkpoint.shards) {

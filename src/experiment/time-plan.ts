@@ -39,7 +39,7 @@ function typicalLength({ forget, retain }: PhaseSets): number {
 }
 
 /** The speed of a model's pieces on rows of this length, measured now or a short while ago. */
-async function speedHere(model: OpenModel, length: number, signal?: AbortSignal): Promise<SpeedSample> {
+export async function speedHere(model: OpenModel, length: number, signal?: AbortSignal): Promise<SpeedSample> {
   const { name, threads } = backendInUse();
   const key = `${name} ${threads} ${length}`;
   const known = samples.get(model.weights) ?? new Map<string, { at: number; sample: SpeedSample }>();

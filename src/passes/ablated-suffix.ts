@@ -126,11 +126,12 @@ export function jobsOf({ batch, choices, stretches }: Pick<OriginalBlock, 'batch
 }
 
 /** The layer whose attention or feed-forward runs first after the component. Layer = number of layers: none. */
-const after = ({ kind, layer }: Component): { layer: number; at: 'attention' | 'feed' } =>
+export const suffixStart = ({ kind, layer }: Component): { layer: number; at: 'attention' | 'feed' } =>
   kind === 'attention' ? { layer, at: 'feed' } : { layer: layer + 1, at: 'attention' };
 
 /** Rows times layers that a job's suffix computes. */
-export const rowPasses = ({ shape }: Pick<OpenModel, 'shape'>, { component, tokens }: Job): number => tokens.length * (shape.layers - after(component).layer);
+export const rowPasses = ({ shape }: Pick<OpenModel, 'shape'>, { component, tokens }: Job): number =>
+  tokens.length * (shape.layers - suffixStart(component).layer);
 
 /** How a component is knocked out: its output is zero and all gates stay, or (experts) it may not be chosen and the next-best takes its place. */
 export type Knockout = 'zero' | 'forbid';
@@ -260,7 +261,7 @@ async function suffixes(
     });
   });
   const lastRows = Int32Array.from([...new Set(predicting.map(({ row }) => row))].sort((a, b) => a - b));
-  let at = after(jobs[0].component);
+  let at = suffixStart(jobs[0].component);
   /** Rows that `values` hold. */
   let held: Int32Array = rows;
   let values = x;

@@ -6,6 +6,7 @@
 import type { AuditAnswer, AuditRecord } from './audits';
 import type { Catalogue } from './catalogue';
 import type { RunTable } from './comparison-view';
+import type { KnowledgeMap, MapParams, MapPlan } from './knowledge-map';
 import type { Recipe } from './recipe';
 import type {
   AttributionRecord,
@@ -470,6 +471,10 @@ export interface EngineRequests {
     },
     AuditAnswer,
   ];
+  /** What a knowledge map would cost. */
+  planMap: [MapParams, MapPlan];
+  /** Leaves every component out in turn. One that was measured before is read from the workspace, unless `again`; `known` alone measures none: null where there is none. */
+  measureMap: [MapParams & { readonly again?: boolean; readonly known?: boolean }, KnowledgeMap | null];
   /** Without `runs`: all of the workspace, also those whose recipe or evaluation can't be read; with `model`, those of this checkpoint. */
   compare: [{ readonly runs?: readonly string[]; readonly workspace: string; readonly model?: string }, ComparisonForms];
   /** `html` reads routing and asks a sample of answers with the model; `filesOnly` leaves that out. */

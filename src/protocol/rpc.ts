@@ -41,6 +41,8 @@ const requests: Readonly<Record<RequestName, true>> = {
   gradients: true,
   evaluate: true,
   audit: true,
+  planMap: true,
+  measureMap: true,
   compare: true,
   report: true,
   expertSet: true,
