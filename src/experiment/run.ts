@@ -114,6 +114,8 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     return { plannedSeconds: Object.fromEntries(phases.map(({ name, seconds: own }) => [name, Math.round(own * 1000) / 1000])) };
   };
   try {
+    // Before the sample, whose weights the plan counts already.
+    const held = process.memoryUsage.rss();
     const first = await plan();
     readBefore = opened.handle.model.weights.readSoFar();
     await write(first);
@@ -122,7 +124,6 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     activations = await openActivations(path.dirname(path.dirname(run)), opened.handle, rows, opened.recipe.memory, hooks.worthKeeping);
     const { store, blockTokens } = activations;
     startPeak();
-    const held = process.memoryUsage.rss();
     planned = plannedPeak(opened, held);
     await write({ blockTokens });
     const found = await timed(seconds, 'attribution', () => findTarget(run, opened, { store, blockTokens }, hooks));
