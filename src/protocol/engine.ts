@@ -6,7 +6,7 @@
 import type { AuditAnswer, AuditRecord } from './audits';
 import type { Catalogue } from './catalogue';
 import type { RunTable } from './comparison-view';
-import type { KnowledgeMap, MapParams, MapPlan } from './knowledge-map';
+import type { KnowledgeMap, MapPlan } from './knowledge-map';
 import type { Recipe } from './recipe';
 import type {
   AttributionRecord,
@@ -360,6 +360,22 @@ export interface NativeSetup {
   readonly gpu: boolean;
   readonly gigaflops: number;
   readonly seconds: number;
+}
+
+/** What a knowledge map is measured on. */
+export interface MapParams extends Reading, Scoring, Pick<Variant, 'run' | 'patch' | 'workspace'> {
+  readonly model: string;
+  /** Rows of what is to be forgotten, and of what is to stay. */
+  readonly forget: readonly DataSource[];
+  readonly retain?: readonly DataSource[];
+  /** Prompts whose affinity the experts are ranked by; the forget rows where none are named. */
+  readonly prompts?: readonly DataSource[];
+  /** Layers whose components are left out one by one; all where none are named. */
+  readonly layers?: readonly number[];
+  /** zero: an expert gives nothing and all gates stay. forbid: it may not be chosen and the next-best takes its place. Default zero. */
+  readonly by?: 'zero' | 'forbid';
+  /** Most rows of each set, spread over it; all where left out. */
+  readonly rows?: number;
 }
 
 /** Request name to [parameters, answer]. */

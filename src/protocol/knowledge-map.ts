@@ -1,23 +1,7 @@
 /** The knowledge map: what every component of a model does for two sets of rows, beside the affinity of its experts. */
-import type { DataSource, Reading, Scoring, Variant } from './engine';
 import type { ExpertId, PairedChange } from './records';
 
 export type MapKind = 'attention' | 'shared' | 'dense' | 'expert';
-
-export interface MapParams extends Reading, Scoring, Pick<Variant, 'run' | 'patch' | 'workspace'> {
-  readonly model: string;
-  /** Rows of what is to be forgotten, and of what is to stay. */
-  readonly forget: readonly DataSource[];
-  readonly retain?: readonly DataSource[];
-  /** Prompts whose affinity the experts are ranked by; the forget rows where none are named. */
-  readonly prompts?: readonly DataSource[];
-  /** Layers whose components are left out one by one; all where none are named. */
-  readonly layers?: readonly number[];
-  /** zero: an expert gives nothing and all gates stay. forbid: it may not be chosen and the next-best takes its place. Default zero. */
-  readonly by?: 'zero' | 'forbid';
-  /** Most rows of each set, spread over it; all where left out. */
-  readonly rows?: number;
-}
 
 /** What leaving a component out takes away from one set. */
 export interface MapEffect {

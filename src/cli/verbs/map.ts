@@ -1,8 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { textTable } from '../../experiment/table';
 import { writeJson } from '../../files/atomic-write';
+import type { MapParams } from '../../protocol/engine';
 import { unwrap } from '../../protocol/fault';
-import { isExpert, type KnowledgeMap, type MapComponent, type MapEffect, type MapParams, type MapPlan } from '../../protocol/knowledge-map';
+import { isExpert, type KnowledgeMap, type MapComponent, type MapEffect, type MapPlan } from '../../protocol/knowledge-map';
 import { bytes, count, difference, duration, expertName, fraction } from '../../protocol/numbers';
 import { collected, readingOf, readingOptions, scoringOf, scoringOptions, whole } from '../options';
 import { fileSources } from '../sources';
