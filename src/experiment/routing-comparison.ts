@@ -1,7 +1,8 @@
 /** Routing before and after, aligned cell by cell, from two attributions of the same prompts. */
 import type { MoverRow, RoutingFigures } from '../protocol/comparison-view';
 import type { AttributionResult } from '../protocol/engine';
-import type { ExpertId } from '../protocol/records';
+import type { Target } from '../protocol/records';
+import { isOfTarget } from '../protocol/train-choice';
 
 const shownMovers = 6;
 
@@ -54,15 +55,16 @@ function moversOf(layers: readonly number[], experts: number, before: Grid, afte
     }));
 }
 
-/** `target`: the experts that either side changed. */
+/** `runs`: the targets of both sides that are no original; below them nothing changes where nothing else trained. */
 export function routingFigures(
-  { pair, prompts, target }: Pick<RoutingFigures, 'pair' | 'prompts'> & { readonly target: readonly ExpertId[] },
+  { pair, prompts, runs }: Pick<RoutingFigures, 'pair' | 'prompts'> & { readonly runs: readonly Target[] },
   before: AttributionResult,
   after: AttributionResult,
 ): RoutingFigures {
   const layers = before.record.layers.map(({ layer }) => layer);
   const experts = Math.max(...before.record.layers.map((layer) => layer.experts.length));
   const [old, now] = [gridOf(before, experts), gridOf(after, experts)];
+  const target = runs.flatMap((run) => run.experts);
   return {
     pair,
     prompts,
@@ -77,7 +79,7 @@ export function routingFigures(
     slotsBefore: old.slots,
     slotsAfter: now.slots,
     rankInLayer: ranksByRow(old.affinity, experts),
-    lowest: Math.min(...target.map(({ layer }) => layer)),
+    lowest: runs.every(({ train }) => isOfTarget(train)) ? Math.min(...target.map(({ layer }) => layer)) : 0,
     movers: moversOf(layers, experts, old, now),
     seconds: before.seconds + after.seconds,
   };

@@ -43,13 +43,15 @@ const after = attribution(
 );
 
 describe('routing before and after', () => {
-  const figures = routingFigures({ pair: '|r', prompts: 'forget', target: [{ layer: 3, expert: 1 }] }, before, after);
+  const figures = routingFigures({ pair: '|r', prompts: 'forget', runs: [{ experts: [{ layer: 3, expert: 1 }], train: 'expert+router' }] }, before, after);
 
   it('sums slots over sequences and keeps one order for both', () => {
     expect([...figures.slotsBefore]).to.deep.equal([5, 3, 2, 2, 2, 6]);
     expect([...figures.slotsAfter]).to.deep.equal([5, 3, 2, 1, 6, 3]);
     expect([...figures.rankInLayer]).to.deep.equal([1, 2, 3, 2, 3, 1]);
     expect(figures.lowest).to.equal(3);
+    const full = routingFigures({ pair: '|r', prompts: 'forget', runs: [{ experts: [{ layer: 3, expert: 1 }], train: 'full' }] }, before, after);
+    expect(full.lowest, 'every layer may have changed').to.equal(0);
   });
 
   it('names what moved most, and nothing that did not move', () => {

@@ -30,7 +30,7 @@ async function measured(session: Session, { record, recipe }: RunFolder, run: st
     const prompts = { model, prompts: [{ kind: 'file' as const, path: recipe.forget }], ...readingOf(recipe) };
     const before = await attribute(session, prompts, call);
     const after = await attribute(session, { ...prompts, run, workspace }, call);
-    const routing = routingFigures({ pair: `|${record.id}`, prompts: 'forget', target: record.target.experts }, before, after);
+    const routing = routingFigures({ pair: `|${record.id}`, prompts: 'forget', runs: [record.target] }, before, after);
     const { rows } = await answers(session, { model, run, workspace, limit: answersPerSet }, call);
     return { routing, answers: { pair: `|${record.id}`, rows: rows.map(answerRow) }, left: null };
   } catch (error) {

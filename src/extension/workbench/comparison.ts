@@ -119,7 +119,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
     const data = prompts === 'forget' ? recipe.forget : recipe.retain;
     if (data === undefined || data === null)
       return report(fail('usage', t('Run {0} has no retain set.', view.number), t('Look at the routing of its forget prompts.')).fault);
-    const experts = [...run.record.target.experts, ...(other?.record.target.experts ?? [])];
+    const runs = [run.record.target, ...(other ? [other.record.target] : [])];
     const title = prompts === 'forget' ? t('Routing of forget prompts') : t('Routing of retain prompts');
     const result = await jobs.run(title, async (options): Promise<Result<readonly [AttributionResult, AttributionResult]>> => {
       const attribute = (folder: RunFolder | null) =>
@@ -139,7 +139,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
       return after.ok ? { ok: true, value: [before.value, after.value] } : after;
     });
     if (!result.ok) return void failed(result);
-    const routing = routingFigures({ pair: view.pair, prompts, target: experts }, ...result.value);
+    const routing = routingFigures({ pair: view.pair, prompts, runs }, ...result.value);
     routings.keep(key, routing);
     if (shown()?.pair === view.pair) figures.set({ routing });
   }
