@@ -1,7 +1,7 @@
 /** Tasks as processes of this machine, some at a time. */
 import { spawn } from 'node:child_process';
-import fs from 'node:fs';
 import os from 'node:os';
+import { writeAtomic } from '../files/atomic-write';
 
 /** A command of this program, to be carried out anywhere. */
 export interface TaskCommand {
@@ -19,32 +19,35 @@ export interface TaskEnd {
   readonly lastWords: string;
 }
 
-const mostKept = 2 ** 16;
+const mostKept = 2 ** 20;
 
 /** Starts this program again; a cancel asks for an orderly end, once. A group of its own: Ctrl-C in a terminal reaches it through here alone. */
-function runTask(program: string, { id, args, log }: TaskCommand, signal: AbortSignal): Promise<TaskEnd> {
-  return new Promise((resolve) => {
-    const out = fs.openSync(log, 'w');
-    let errors = '';
-    const child = spawn(process.execPath, [program, ...args], { detached: true, stdio: ['ignore', out, 'pipe'] });
-    fs.closeSync(out);
-    const file = fs.createWriteStream(log, { flags: 'a' });
-    child.stderr?.setEncoding('utf8');
-    child.stderr?.on('data', (text: string) => {
-      errors = (errors + text).slice(-mostKept);
-      file.write(text);
+async function runTask(program: string, { id, args, log }: TaskCommand, signal: AbortSignal): Promise<TaskEnd> {
+  const child = spawn(process.execPath, [program, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { out: '', errors: '' };
+  for (const [stream, name] of [
+    [child.stdout, 'out'],
+    [child.stderr, 'errors'],
+  ] as const) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      said[name] = (said[name] + text).slice(-mostKept);
     });
-    const stop = () => child.kill('SIGINT');
-    signal.addEventListener('abort', stop);
-    const end = (code: number | null, said = '') => {
-      signal.removeEventListener('abort', stop);
-      file.end();
-      const lines = `${errors}\n${said}`.split('\n').map((line) => line.trim());
-      resolve({ id, code, lastWords: lines.findLast((line) => line !== '') ?? '' });
-    };
-    child.once('error', (error) => end(null, error.message));
-    child.once('close', (code) => end(code));
+  }
+  const stop = () => child.kill('SIGINT');
+  signal.addEventListener('abort', stop);
+  const code = await new Promise<number | null>((resolve) => {
+    child.once('error', (error) => {
+      said.errors += `\n${error.message}`;
+      resolve(null);
+    });
+    child.once('close', resolve);
   });
+  signal.removeEventListener('abort', stop);
+  // A log that can't be written is no reason to lose the run.
+  await writeAtomic(log, `${said.errors}\n${said.out}`);
+  const lines = said.errors.split('\n').map((line) => line.trim());
+  return { id, code, lastWords: lines.findLast((line) => line !== '') ?? '' };
 }
 
 /** Carries the tasks out, at most `workers` at once, in their order. After a cancel none is begun; it ends when all have ended. */

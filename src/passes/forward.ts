@@ -4,6 +4,7 @@ import type { Attention, Block, Dense, Forbidden, Moe, Rotation, Weights } from 
 import { spread } from '../model/rope';
 import type { TensorRef } from '../protocol/tensors';
 import { inScope, readInto, upload, uploadMatrix } from '../tensor/host';
+import { exactProducts } from '../tensor/precision';
 import { recording } from '../tensor/replay';
 import type { Tensor, Tensor2D } from '../tensor/tf';
 import type { Overlay, WeightStore } from '../weights/store';
@@ -133,7 +134,7 @@ export async function routerForward(model: OpenModel, layer: number, moe: Moe, u
   try {
     await eachBlock(tokens, blockRows(router.parts), (from, to) =>
       inScope(() => {
-        const logits = router.logits(lease.w, uploadMatrix(u.subarray(from * d, to * d), to - from, d), forbidden);
+        const logits = exactProducts(() => router.logits(lease.w, uploadMatrix(u.subarray(from * d, to * d), to - from, d), forbidden));
         const own = router.scores(logits);
         const values = scores.subarray(from * experts, to * experts);
         readInto(own, values);

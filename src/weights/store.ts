@@ -6,6 +6,7 @@ import type { WeightReading } from '../protocol/records';
 import { elementCount, type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
 import { firstNotFinite, widen } from '../tensor/dtype';
 import { discard, type HeldTensor, hold, holdInPlace } from '../tensor/host';
+import { markFrozen } from '../tensor/precision';
 import { openReadAhead, type ReadAhead } from './read-ahead';
 import { isTracing, span, traceClock } from './trace';
 
@@ -79,18 +80,18 @@ const roundingOf = (ref: TensorRef, { rounding }: Overlay): WeightRounding | nul
 
 const keyOf = (ref: TensorRef): string => (ref.rows ? `${unitName(ref)}:${ref.rows[0]}-${ref.rows[1]}` : unitName(ref));
 
+/** What is kept of a tensor under these conditions. */
+function keptKey(ref: TensorRef, overlay: Overlay): string {
+  const rounding = roundingOf(ref, overlay);
+  return rounding ? `${rounding.id} ${keyOf(ref)}` : keyOf(ref);
+}
+
 /** What tensors of a part have in common in their names. */
 function partName(parts: Readonly<Record<string, TensorRef>>): string {
   const [first = '', ...others] = Object.values(parts).map(keyOf);
   let end = first.length;
   for (const other of others) while (!other.startsWith(first.slice(0, end))) end--;
   return first.slice(0, end).replace(/[.:]$/, '');
-}
-
-/** What is kept of a tensor under these conditions. */
-function keptKey(ref: TensorRef, overlay: Overlay): string {
-  const rounding = roundingOf(ref, overlay);
-  return rounding ? `${rounding.id} ${keyOf(ref)}` : keyOf(ref);
 }
 
 /** Elements before a row range within its unit. */
@@ -158,7 +159,14 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     return result;
   }
 
-  /** A tensor of the checkpoint's values, by way of the room where they fit. `keep`: it outlives what it was made from. */
+  /** A tensor of the checkpoint's values, marked where it may be multiplied in bf16. */
+  async function storedTensor(ref: TensorRef, key: string, keep: boolean): Promise<{ tensor: HeldTensor; release: () => void }> {
+    const made = await widenedTensor(ref, key, keep);
+    if (checkpoint.tensors.get(ref.name)?.dtype === 'BF16') markFrozen(made.tensor);
+    return made;
+  }
+
+  /** By way of the room where the values fit. `keep`: the tensor outlives what it was made from. */
   async function widenedTensor(ref: TensorRef, key: string, keep: boolean): Promise<{ tensor: HeldTensor; release: () => void }> {
     const place: StoredSlice = unwrap(checkpoint.place(ref));
     const slot = await readAhead()?.take(key, place);
@@ -200,7 +208,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       return { tensor, release: () => discard(tensor) };
     }
     const key = keptKey(ref, overlay);
-    const made = (keep: boolean) => (rounding ? roundedTensor(ref, rounding) : widenedTensor(ref, key, keep));
+    const made = (keep: boolean) => (rounding ? roundedTensor(ref, rounding) : storedTensor(ref, key, keep));
     const cached = widened?.get(key);
     const bytes = Math.max(4, elementCount(ref.shape) * 4);
     const keep = widened !== null && (keepsWidened || seen.has(key)) && bytes <= widenedBytes;
