@@ -7,7 +7,7 @@ import { saveMenu } from '../../charts/save-menu';
 import { t } from '../../text';
 import { ui } from '../../ui';
 import { banner, facts, verdict } from '../../ui/parts';
-import { type CompareContext, cardChartWidth, roleSeries } from './context';
+import { type CompareContext, innerWidth, roleSeries } from './context';
 
 const notRun = (seconds: number | null): string =>
   seconds === null ? t('Not run yet.') : t('Not run yet. Takes about {0}, by the run’s own measured times.', duration(seconds));
@@ -69,7 +69,8 @@ function runAll({ comparison: { auditsToRun }, isBusy, isReadOnly, send }: Compa
 
 export function auditsTab(context: CompareContext): TemplateResult {
   const { audits } = context.comparison;
-  const width = cardChartWidth(context.width, 3);
+  // The grid's columns are 480 px where there is room for one (compare.css).
+  const width = Math.min(480, innerWidth(context.width)) - 30;
   const text = t('These {0} audits try to bring the knowledge back, and are judged against the original under the same intervention.', audits.length);
   return html`
     ${banner('info', t('The forget score can be low for the wrong reason.'), text, runAll(context))}
