@@ -13,7 +13,7 @@ const firstMemory: WebviewMemory = { measure: 'affinity', order: 'number', compa
 
 const isMemory = (value: unknown): value is Partial<WebviewMemory> => {
   const { measure, order } = (value ?? {}) as Partial<WebviewMemory>;
-  return ['affinity', 'share', 'difference'].includes(measure ?? '') && ['number', 'rank'].includes(order ?? '');
+  return ['affinity', 'share', 'difference', 'effect'].includes(measure ?? '') && ['number', 'rank'].includes(order ?? '');
 };
 
 /** What an older version kept lacks what came later. */

@@ -11,7 +11,7 @@ import type { AnswersFigures, RoutingFigures } from '../src/protocol/comparison-
 import { expertName } from '../src/protocol/numbers';
 import type { PromptList, PromptTicks, TokenStrip } from '../src/protocol/prompts-view';
 import type { StepRecord } from '../src/protocol/records';
-import type { HeatmapFigures, HostMessage, WorkbenchState } from '../src/protocol/workbench';
+import type { EffectFigures, HeatmapFigures, HostMessage, WorkbenchState } from '../src/protocol/workbench';
 import { type Theme, themeOf } from './heatmap/colour';
 import { createHeatmap } from './heatmap/heatmap';
 import { keepMemory, onMessage, post, readMemory } from './host';
@@ -25,6 +25,7 @@ if (!root) throw new Error('The page has no #workbench.');
 
 let state: WorkbenchState | null = null;
 let figures: HeatmapFigures | null = null;
+let effects: EffectFigures | null = null;
 let prompts: PromptList | null = null;
 let ticks: PromptTicks | null = null;
 let strip: TokenStrip | null = null;
@@ -89,14 +90,16 @@ function draw(): void {
   const theme = themeOf(document.body.classList);
   // What step 2 draws itself is drawn where it is seen: a run that begins would draw it all again behind the page.
   const isFind = state.step === 'find';
-  if (figures && isFind) {
+  if (figures && isFind && (memory.measure !== 'effect' || effects)) {
     const label = {
       affinity: t('Affinity by layer and expert'),
       share: t('Token share by layer and expert'),
       difference: t('Forget over retain by layer and expert'),
+      effect: t('Effect of leaving out each component, by layer'),
     }[memory.measure];
     heatmap.update({
       figures,
+      effects,
       measure: memory.measure,
       order: memory.order,
       target: state.target,
@@ -110,6 +113,7 @@ function draw(): void {
   const context = {
     state,
     figures,
+    effects,
     steps,
     memory,
     theme,
@@ -147,6 +151,9 @@ function receive(message: HostMessage): void {
     case 'heatmap':
       figures = message.figures;
       cursor = null;
+      break;
+    case 'effects':
+      effects = message.figures;
       break;
     case 'prompts':
       prompts = message.list;

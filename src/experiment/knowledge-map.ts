@@ -49,9 +49,9 @@ function effectOf(original: SetScore, without: SetScore, rows: number): MapEffec
   };
 }
 
-/** Share of the experts that count as most routed to, at least so many; and the share beyond which an expert is not among them. */
-const mostUsed = { share: 0.1, least: 3 };
-const used = 0.25;
+/** First by one measure: this share of the experts, at least so many. Not among the first by the other: beyond twice as many. */
+const firstShare = 0.1;
+const firstLeast = 3;
 
 type Measured = Pick<MapComponent, 'kind' | 'layer' | 'expert' | 'forget' | 'retain' | 'specificity' | 'affinity'>;
 
@@ -62,10 +62,15 @@ function ranksBy<A>(list: readonly A[], compare: (a: A, b: A) => number): Map<A,
   return new Map([...list].sort(compare).map((one, i) => [one, i + 1]));
 }
 
-function disagreement({ forget }: Measured, affinityRank: number, experts: number): MapComponent['disagrees'] {
-  const acts = forget.interval !== null && forget.interval !== undefined && forget.interval[0] > 0;
-  if (!acts && affinityRank <= Math.max(mostUsed.least, Math.ceil(experts * mostUsed.share))) return 'used';
-  return acts && affinityRank > Math.max(mostUsed.least, Math.ceil(experts * used)) ? 'hidden' : null;
+/** By affinity and by the rise of NLL, which tells experts apart where the score has no room; of equal ones the kinder rank counts. */
+function disagreement({ forget, affinity }: Measured, experts: readonly Measured[]): MapComponent['disagrees'] {
+  const first = Math.max(firstLeast, Math.ceil(experts.length * firstShare));
+  const above = (of: (one: Measured) => number, own: number) => experts.filter((one) => of(one) > own).length;
+  const notBelow = (of: (one: Measured) => number, own: number) => experts.filter((one) => of(one) >= own).length;
+  const nll = (one: Measured) => one.forget.nll;
+  const used = (one: Measured) => one.affinity ?? 0;
+  if (notBelow(used, affinity ?? 0) <= first && notBelow(nll, forget.nll) > 2 * first) return 'used';
+  return notBelow(nll, forget.nll) <= first && above(used, affinity ?? 0) >= 2 * first ? 'hidden' : null;
 }
 
 /** `affinity` of an expert to the prompts. Scores are those of forget, then of retain where there is one. */
@@ -84,7 +89,7 @@ export function componentsOfMap(original: readonly SetScore[], ablated: readonly
   const rank = ranksBy(measured, byEffect);
   const experts = measured.filter(isExpert);
   const affinityRank = ranksBy<Measured>(experts, (a, b) => (b.affinity ?? 0) - (a.affinity ?? 0));
-  const effectRank = ranksBy<Measured>(experts, byEffect);
+  const effectRank = ranksBy<Measured>(experts, (a, b) => b.forget.nll - a.forget.nll);
   return measured.map((one) => {
     const own = affinityRank.get(one) ?? null;
     return {
@@ -92,7 +97,7 @@ export function componentsOfMap(original: readonly SetScore[], ablated: readonly
       rank: rank.get(one) as number,
       affinityRank: own,
       effectRank: effectRank.get(one) ?? null,
-      disagrees: own === null ? null : disagreement(one, own, experts.length),
+      disagrees: own === null ? null : disagreement(one, experts),
     };
   });
 }

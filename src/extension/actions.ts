@@ -162,6 +162,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     doctor: () => loop.testEngine(),
     target: ({ layer, expert }) => loop.setTarget({ layer, expert }),
     chooseTarget,
+    effects: ({ action }) => loop.effects[action](),
     settings: ({ patch }) => loop.changeSettings(patch),
     resetSettings: () => loop.resetSettings(),
     saveRecipe: dataActions.saveRecipe,

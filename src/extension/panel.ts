@@ -49,14 +49,15 @@ function createPoster(post: (message: HostMessage) => void, { store, figures, cl
     timer = undefined;
     last = Date.now();
     if (!isReady) return;
-    const { heatmap, prompts, ticks, tokens, steps, routing, answers } = figures.get();
+    const { heatmap, prompts, ticks, tokens, steps, routing, answers, effects } = figures.get();
     if (heatmap !== sent.heatmap) post({ type: 'heatmap', figures: heatmap });
     if (prompts !== sent.prompts) post({ type: 'prompts', list: prompts });
     if (ticks !== sent.ticks) post({ type: 'ticks', ticks });
     if (tokens !== sent.tokens) post({ type: 'tokens', strip: tokens });
+    if (effects !== sent.effects) post({ type: 'effects', figures: effects ?? null });
     if (routing !== sent.routing) post({ type: 'routing', figures: routing ?? null });
     if (answers !== sent.answers) post({ type: 'answers', figures: answers ?? null });
-    sent = { heatmap, prompts, ticks, tokens, routing, answers };
+    sent = { heatmap, prompts, ticks, tokens, routing, answers, effects };
     // Another run, or one that was resumed and has journalled a step anew.
     if (steps.run !== sentRun || steps.rows[sentSteps - 1] !== lastSent) sentSteps = 0;
     sentRun = steps.run;

@@ -25,11 +25,11 @@ export interface MapComponent {
   readonly specificity: number | null;
   /** From 1, over all components by effect on forget, equal ones by NLL. */
   readonly rank: number;
-  /** Of an expert: affinity to the prompts, and its rank among the experts measured by affinity and by effect. */
+  /** Of an expert: affinity to the prompts, and its rank among the experts measured by affinity and by the rise of NLL on forget. */
   readonly affinity: number | null;
   readonly affinityRank: number | null;
   readonly effectRank: number | null;
-  /** used: among those most routed to, without an effect that can be told from none. hidden: an effect, and not in the first quarter by affinity. */
+  /** Of the experts' ranks by affinity and by rise of NLL: used, in the first tenth by affinity and beyond the first fifth by effect; hidden, the other way round. */
   readonly disagrees: 'used' | 'hidden' | null;
 }
 
@@ -58,10 +58,7 @@ export interface KnowledgeMap {
   readonly rowPasses: number;
 }
 
-/** `L2·attention`, `L2·shared`, `L0·dense`; experts have their own names (numbers.ts). */
-export const componentId = ({ kind, layer, expert }: Pick<MapComponent, 'kind' | 'layer' | 'expert'>): string =>
-  kind === 'expert' ? `${layer}:${expert}` : `${layer}:${kind}`;
-
+/** It has a number within its layer. */
 export const isExpert = <A extends { readonly kind: MapKind; readonly layer: number; readonly expert?: number }>(component: A): component is A & ExpertId =>
   component.kind === 'expert' && component.expert !== undefined;
 

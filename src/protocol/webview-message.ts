@@ -52,6 +52,7 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('doctor') }).strict(),
   z.object({ type: z.literal('target'), layer: index, expert: index }).strict(),
   z.object({ type: z.literal('chooseTarget') }).strict(),
+  z.object({ type: z.literal('effects'), action: z.enum(['plan', 'measure', 'dismiss']) }).strict(),
   z.object({ type: z.literal('settings'), patch: settingsPatch }).strict(),
   z.object({ type: z.literal('resetSettings') }).strict(),
   z.object({ type: z.literal('saveRecipe') }).strict(),

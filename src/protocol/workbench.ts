@@ -5,6 +5,7 @@
 import type { MethodDescriptor } from './catalogue';
 import type { AnswersFigures, AuditsToRun, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
 import type { BackendInfo, ExportResult, ModelInfo, RunChanges } from './engine';
+import type { MapComponent, MapPlan, MapSet } from './knowledge-map';
 import type { ConcentrationView, DoctorView, PreviewView, PromptList, PromptsView, PromptTicks, TokenStrip } from './prompts-view';
 import type { CheckRecord, ExpertId, PairedChange, RankedExpert, RunStatus, StepRecord } from './records';
 
@@ -110,6 +111,50 @@ export interface HeatmapFigures {
   readonly half: Float32Array;
   /** `[layers]`: the layer's best affinity. */
   readonly best: Float32Array;
+}
+
+/** The knowledge map: what leaving a component out does, and what measuring it would cost. */
+export interface EffectsView {
+  /** What it is, or would be, measured on. */
+  readonly forget: string;
+  readonly retain: string | null;
+  /** Asked for, and not yet measured. */
+  readonly plan: MapPlan | null;
+  readonly measured: {
+    readonly forget: MapSet;
+    readonly retain: MapSet | null;
+    /** Rank correlation of affinity and effect over the experts. */
+    readonly agreement: number | null;
+    readonly experts: number;
+    readonly components: number;
+    readonly seconds: number;
+    /** Largest effect on forget first. */
+    readonly top: readonly MapComponent[];
+    readonly used: readonly ExpertId[];
+    readonly hidden: readonly ExpertId[];
+  } | null;
+}
+
+/** Arrays `[layers, 2 + experts]`: attention, shared or dense, then the experts; NaN where a layer has no such component. */
+export interface EffectFigures {
+  readonly key: string;
+  readonly layers: readonly number[];
+  readonly experts: number;
+  /** What stands in the second column of each layer. */
+  readonly second: readonly ('shared' | 'dense' | null)[];
+  /** Score lost on forget with its interval (NaN without one), rise of the NLL, score lost on retain (NaN without a set). */
+  readonly score: Float32Array;
+  readonly low: Float32Array;
+  readonly high: Float32Array;
+  readonly nll: Float32Array;
+  readonly retain: Float32Array;
+  /** Forget rows that the component touches. */
+  readonly rows: Float32Array;
+  /** By effect over all components; by affinity over the experts, NaN for others. */
+  readonly rank: Float32Array;
+  readonly affinityRank: Float32Array;
+  /** 1: much used without an effect; 2: an effect, and little used. */
+  readonly disagrees: Uint8Array;
 }
 
 /** What the recipe says to train, where that is not one expert by name. */
@@ -364,6 +409,7 @@ export interface WorkbenchState {
   readonly prompts: PromptsView | null;
   readonly attribution: AttributionView | null;
   readonly target: RankingRow | null;
+  readonly effects: EffectsView | null;
   readonly plan: PlanView | null;
   readonly run: RunView | null;
   readonly comparison: ComparisonView | null;
@@ -375,6 +421,7 @@ export interface WorkbenchState {
 export type HostMessage =
   | { readonly type: 'state'; readonly state: WorkbenchState }
   | { readonly type: 'heatmap'; readonly figures: HeatmapFigures | null }
+  | { readonly type: 'effects'; readonly figures: EffectFigures | null }
   | { readonly type: 'routing'; readonly figures: RoutingFigures | null }
   | { readonly type: 'answers'; readonly figures: AnswersFigures | null }
   | { readonly type: 'prompts'; readonly list: PromptList | null }
@@ -385,7 +432,7 @@ export type HostMessage =
 
 /** What the webview keeps over a reload; the host keeps the rest. Nothing here is a path either. */
 export interface WebviewMemory {
-  readonly measure: 'affinity' | 'share' | 'difference';
+  readonly measure: 'affinity' | 'share' | 'difference' | 'effect';
   readonly order: 'number' | 'rank';
   /** The numbers of heatmaps and curves are shown as tables too. */
   readonly asTable?: boolean;

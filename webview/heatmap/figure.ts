@@ -1,9 +1,8 @@
 /** The heatmap as a file: its numbers as rows, its cells as SVG. Pure. */
 import { expertName } from '../../src/protocol/numbers';
-import type { ExpertId } from '../../src/protocol/records';
 import type { HeatmapFigures } from '../../src/protocol/workbench';
-import { cellOf, cellState, columnExperts, type Measure, type Order } from './cells';
 import { labelledColumns, labelledRows, layout, rectangleOf } from './layout';
+import { type SheetInput, sheetOf } from './sheet';
 
 /** A row per expert, titles first, numbers in full precision. */
 export function heatmapRows(figures: HeatmapFigures): readonly (readonly (string | number | null)[])[] {
@@ -22,11 +21,8 @@ export function heatmapRows(figures: HeatmapFigures): readonly (readonly (string
   return [titles, ...rows];
 }
 
-export interface HeatmapPicture {
-  readonly figures: HeatmapFigures;
-  readonly measure: Measure;
-  readonly order: Order;
-  readonly target: ExpertId | null;
+export interface HeatmapPicture extends Omit<SheetInput, 'effects'> {
+  readonly effects?: SheetInput['effects'];
   readonly width: number;
   /** 33 colours. */
   readonly colours: readonly string[];
@@ -38,13 +34,11 @@ const element = (name: string, attributes: Readonly<Record<string, string | numb
     .map(([key, value]) => ` ${key}="${value}"`)
     .join('')}>${text}</${name}>`;
 
-export function heatmapSvg({ figures, measure, order, target, width, colours, ink }: HeatmapPicture): string {
-  const grid = layout({ rows: figures.layers.length, cols: figures.experts, width });
-  const columns = columnExperts(figures, order);
-  const targetCell = cellOf(figures, order, target);
-  const cells = Array.from(columns, (expert, at) => {
-    const index = Math.floor(at / figures.experts) * figures.experts + expert;
-    const state = cellState(figures, measure, index);
+export function heatmapSvg({ effects = null, width, colours, ink, ...shown }: HeatmapPicture): string {
+  const { target } = shown;
+  const { rows, cols, states, target: targetCell, rowText, columnText } = sheetOf({ ...shown, effects });
+  const grid = layout({ rows, cols, width });
+  const cells = states.map((state, at) => {
     const { x, y, width: w, height: h } = rectangleOf(grid, { row: Math.floor(at / grid.cols), col: at % grid.cols });
     if (state.kind === 'value') return element('rect', { x, y, width: w, height: h, fill: colours[state.index] });
     if (state.kind === 'never')
@@ -53,14 +47,15 @@ export function heatmapSvg({ figures, measure, order, target, width, colours, in
         fill: 'none',
         stroke: ink.soft,
       });
+    if (state.kind === 'fixed') return '';
     return element('rect', { x: x + (w >> 1), y: y + (h >> 1), width: 1, height: 1, fill: ink.soft });
   });
   const label = (x: number, y: number, anchor: string, text: string) => element('text', { x, y, 'text-anchor': anchor, fill: ink.foreground }, text);
   const rowLabels = labelledRows(grid, targetCell?.row ?? null).map((row) =>
-    label(grid.x - 12, grid.y + row * grid.rowHeight + grid.rowHeight / 2 + 4, 'end', `L${figures.layers[row]}`),
+    label(grid.x - 12, grid.y + row * grid.rowHeight + grid.rowHeight / 2 + 4, 'end', rowText(row)),
   );
   const columnLabels = labelledColumns(grid, targetCell?.col ?? null).map((col) =>
-    label(grid.x + col * grid.cell + (grid.cell - grid.gap) / 2, grid.y - 5, 'middle', order === 'rank' ? `#${col + 1}` : String(col)),
+    label(grid.x + col * grid.cell + (grid.cell - grid.gap) / 2, grid.y - 5, 'middle', columnText(col)),
   );
   const box = targetCell && rectangleOf(grid, targetCell);
   const ring = box

@@ -2,16 +2,13 @@
 import { expertName } from '../../src/protocol/numbers';
 import type { ExpertId } from '../../src/protocol/records';
 import type { HeatmapFigures } from '../../src/protocol/workbench';
-import { type CellState, cellOf, cellState, cellWords, columnExperts, type Measure, type Order, rampKind } from './cells';
+import type { CellState } from './cells';
 import { ramp, type Theme } from './colour';
 import { type Cell, cellAt, type Layout, layout, moved, rectangleOf } from './layout';
 import { type Ink, paintCells, paintOverlay, type Strip } from './paint';
+import { type Sheet, type SheetInput, sheetOf, showsEffects } from './sheet';
 
-export interface HeatmapInput {
-  readonly figures: HeatmapFigures;
-  readonly measure: Measure;
-  readonly order: Order;
-  readonly target: ExpertId | null;
+export interface HeatmapInput extends SheetInput {
   readonly theme: Theme;
   /** VS Code's id of the colour theme: two dark themes differ in ink. */
   readonly themeId: string;
@@ -40,8 +37,7 @@ export interface HeatmapEvents {
 interface Shown {
   readonly input: HeatmapInput;
   readonly grid: Layout;
-  readonly experts: Int32Array;
-  readonly target: Cell | null;
+  readonly sheet: Sheet;
   readonly counts: HeatmapCounts;
 }
 
@@ -107,30 +103,29 @@ export function createHeatmap({ onCursor, onPick }: HeatmapEvents): Heatmap {
   let cursor: Cell = { row: 0, col: 0 };
   let hover: Cell | null = null;
 
-  const indexOf = ({ input, experts }: Shown, at: Cell) => at.row * input.figures.experts + experts[at.row * input.figures.experts + at.col];
-  const idOf = (view: Shown, at: Cell): ExpertId => ({ layer: view.input.figures.layers[at.row], expert: experts(view, at) });
-  const experts = (view: Shown, at: Cell) => view.experts[at.row * view.input.figures.experts + at.col];
+  const indexOf = ({ sheet }: Shown, at: Cell) => sheet.places[at.row * sheet.cols + at.col];
   const isFocused = () => document.activeElement === element;
 
   function drawOverlay(): void {
     const context = overlay.getContext('2d');
     if (!shown || !context) return;
-    paintOverlay(context, shown.grid, shown.target, hover ?? (isFocused() ? cursor : null), hover !== null, inkOf());
+    paintOverlay(context, shown.grid, shown.sheet.target, hover ?? (isFocused() ? cursor : null), hover !== null, inkOf());
   }
 
   function tell(): void {
     if (!shown) return;
-    const at = hover ?? (isFocused() ? cursor : shown.target);
+    const at = hover ?? (isFocused() ? cursor : shown.sheet.target);
     onCursor(at && indexOf(shown, at));
   }
 
   function describe(): void {
     if (!shown) return;
-    const { grid, input, target } = shown;
+    const { grid, sheet } = shown;
+    const { target } = sheet;
     const box = rectangleOf(grid, cursor);
     row.setAttribute('aria-rowindex', String(cursor.row + 1));
     cell.setAttribute('aria-colindex', String(cursor.col + 1));
-    cell.setAttribute('aria-label', cellWords(input.figures, indexOf(shown, cursor), target?.row === cursor.row && target.col === cursor.col, input.measure));
+    cell.setAttribute('aria-label', sheet.words(indexOf(shown, cursor), target?.row === cursor.row && target.col === cursor.col));
     cell.style.transform = `translate(${box.x}px, ${box.y}px)`;
     cell.style.width = `${box.width}px`;
     cell.style.height = `${box.height}px`;
@@ -144,32 +139,31 @@ export function createHeatmap({ onCursor, onPick }: HeatmapEvents): Heatmap {
   }
 
   function draw(input: HeatmapInput): void {
-    const { figures, measure, order, target, theme, width, label } = input;
-    const rows = figures.layers.length;
-    const grid = layout({ rows, cols: figures.experts, width, stripWidth: width < 640 ? 104 : 150 });
-    const columns = columnExperts(figures, order);
-    const states = Array.from(columns, (expert, at) => cellState(figures, measure, Math.floor(at / figures.experts) * figures.experts + expert));
-    const targetCell = cellOf(figures, order, target);
+    const { figures, order, theme, width, label } = input;
+    const sheet = sheetOf(input);
+    const { rows, cols, states, target } = sheet;
+    const ofEffects = showsEffects(input);
+    const grid = layout({ rows, cols, width, stripWidth: ofEffects ? 0 : width < 640 ? 104 : 150 });
     const context = resize(cells, grid);
     resize(overlay, grid);
     element.style.width = `${grid.width}px`;
     element.style.height = `${grid.height}px`;
     element.setAttribute('aria-label', label);
     element.setAttribute('aria-rowcount', String(rows));
-    element.setAttribute('aria-colcount', String(figures.experts));
-    const isNew = shown?.input.figures !== figures || shown.input.order !== order;
-    shown = { input, grid, experts: columns, target: targetCell, counts: countOf(states) };
-    if (isNew) cursor = targetCell ?? { row: 0, col: 0 };
+    element.setAttribute('aria-colcount', String(cols));
+    const isNew = shown?.input.figures !== figures || shown.input.order !== order || showsEffects(shown.input) !== ofEffects;
+    shown = { input, grid, sheet, counts: countOf(states) };
+    if (isNew) cursor = target ?? { row: 0, col: 0 };
     if (isNew) hover = null;
     if (context) {
       const drawing = {
         states,
-        colours: ramp(theme, rampKind(measure)),
-        diverging: measure === 'difference',
-        target: targetCell,
-        rowText: (at: number) => `L${figures.layers[at]}`,
-        columnText: (at: number) => (order === 'rank' ? `#${at + 1}` : String(at)),
-        strip: stripOf(figures),
+        colours: ramp(theme, sheet.ramp),
+        diverging: sheet.diverging,
+        target,
+        rowText: sheet.rowText,
+        columnText: sheet.columnText,
+        strip: ofEffects ? null : stripOf(figures),
       };
       paintCells(context, grid, drawing, inkOf());
     }
@@ -179,7 +173,8 @@ export function createHeatmap({ onCursor, onPick }: HeatmapEvents): Heatmap {
   }
 
   function pick(at: Cell): void {
-    if (shown) onPick(idOf(shown, at));
+    const id = shown?.sheet.expertAt(indexOf(shown, at));
+    if (id) onPick(id);
   }
 
   element.addEventListener('pointermove', (event) => {

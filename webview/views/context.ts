@@ -2,13 +2,15 @@
 
 import type { StepRecord } from '../../src/protocol/records';
 import type { WebviewMessage } from '../../src/protocol/webview-message';
-import type { HeatmapFigures, WebviewMemory, WorkbenchState } from '../../src/protocol/workbench';
+import type { EffectFigures, HeatmapFigures, WebviewMemory, WorkbenchState } from '../../src/protocol/workbench';
 import type { Theme } from '../heatmap/colour';
 import type { ComparisonDrawing } from './compare/drawing';
 
 export interface ViewContext {
   readonly state: WorkbenchState;
   readonly figures: HeatmapFigures | null;
+  /** Null until effects were measured. */
+  readonly effects: EffectFigures | null;
   readonly steps: readonly StepRecord[];
   readonly memory: WebviewMemory;
   readonly theme: Theme;
@@ -19,7 +21,7 @@ export interface ViewContext {
   /** The heatmap's element, kept over redraws. */
   readonly heatmap: HTMLElement;
   readonly heatmapCounts: { readonly never: number; readonly rare: number; readonly beyond: number };
-  /** Cell under the cursor, as an index into the figures. */
+  /** Cell under the cursor, as an index into the figures that are shown. */
   readonly cursor: number | null;
   /** VS Code's id of the colour theme. */
   readonly themeId: string;

@@ -7,6 +7,7 @@ import { ui } from '../ui';
 import { banner, icon } from '../ui/parts';
 import type { ViewContext } from './context';
 import { dataCard, previewCard } from './data';
+import { effectsCard } from './effects-card';
 import { evidenceCard } from './evidence';
 import { headlineWords } from './find-words';
 import { heatmapCard } from './heatmap-card';
@@ -64,7 +65,7 @@ export function findStep(context: ViewContext): TemplateResult {
     ${outOfDate ? banner('warning', t('Out of date.'), t('The data changed after the prompts were read; what is shown belongs to the data before.'), again) : nothing}
     <div class="columns find">
       <div class="main">${heatmapCard(context, outOfDate)} ${promptCard(context, prompts)}</div>
-      <div class="side">${target ? html`${rankingCard(context, attribution, target)} ${evidenceCard(context, attribution)}` : nothing}</div>
+      <div class="side">${target ? html`${rankingCard(context, attribution, target)} ${effectsCard(context)} ${evidenceCard(context, attribution)}` : nothing}</div>
     </div>
   `;
 }

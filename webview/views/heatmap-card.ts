@@ -2,21 +2,29 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
 import { count, expertName, fraction, percent, times } from '../../src/protocol/numbers';
-import type { HeatmapFigures } from '../../src/protocol/workbench';
+import type { EffectFigures, HeatmapFigures } from '../../src/protocol/workbench';
 import { saveMenu } from '../charts/save-menu';
 import { cellState, columnExperts, layerSlots, type Measure, type Order, rampKind, readout } from '../heatmap/cells';
 import { ramp, type Theme } from '../heatmap/colour';
+import { componentName, effectCells, effectColumnText, effectReadout, effectRows, effectState, points, widthOf } from '../heatmap/effects';
 import { heatmapRows, heatmapSvg } from '../heatmap/figure';
 import { inkOf } from '../heatmap/heatmap';
+import { showsEffects } from '../heatmap/sheet';
 import { t } from '../text';
 import { card, segments } from '../ui/parts';
 import type { ViewContext } from './context';
 import { dataTable, tableButton } from './data-table';
+import { effectsOffer } from './effects-card';
 
 const measures: readonly { readonly value: Measure; readonly label: string; readonly tip: string }[] = [
   { value: 'affinity', label: t('Affinity'), tip: t('Mean router score of the expert where it was chosen (Eq. 2). This picks the target.') },
   { value: 'share', label: t('Token share'), tip: t('How often the expert is among the chosen ones') },
   { value: 'difference', label: t('Forget ÷ retain'), tip: t('Token share on forget prompts over token share on the retain set') },
+  {
+    value: 'effect',
+    label: t('Effect'),
+    tip: t('Points of the score lost when the component is left out: what the answers need, not what the router chooses'),
+  },
 ];
 
 function legend(
@@ -40,6 +48,43 @@ function legend(
   </div>`;
 }
 
+/** Columns A (attention) and S (shared experts or dense block) stand before the experts; the scale never follows the data. */
+function effectLegend(theme: Theme, figures: EffectFigures, { never, beyond }: ViewContext['heatmapCounts']): TemplateResult {
+  const colours = ramp(theme, 'difference');
+  const hasDense = figures.second.includes('dense');
+  return html`<div class="legend">
+    <div class="ramp" role="img" aria-label=${t('Colour scale from −64 to +64 points of the score')}>
+      <svg width="220" height="10">${colours.map((colour, index) => svg`<rect x=${(index * 220) / colours.length} width=${220 / colours.length + 0.5} height="10" fill=${colour}></rect>`)}</svg>
+      <div class="ticks">${['−64', '−4', '0', '+4', '+64'].map((text) => html`<span>${text}</span>`)}</div>
+    </div>
+    <span>${t('points lost on forget when left out')}</span>
+    <span>${hasDense ? t('A attention, S shared or dense') : t('A attention, S shared experts')}</span>
+    <span class="key"><b class="swatch never"></b>${t('no row uses it {0}', never)}</span>
+    <span class="key"><b class="swatch target"></b>${t('target')}</span>
+    <span class="key">${t('{0} beyond the scale', beyond)}</span>
+  </div>`;
+}
+
+/** The effect map as a table: a row a layer. */
+function effectTable(effects: EffectFigures, figures: HeatmapFigures, order: Order): TemplateResult {
+  const cols = widthOf(effects);
+  const places = effectCells(effects, figures, order);
+  return dataTable({
+    label: t('The heatmap as a table'),
+    columns: [
+      t('Layer'),
+      ...Array.from({ length: cols }, (_, col) => (col < 2 || order === 'rank' ? effectColumnText(col, order) : `E${effectColumnText(col, order)}`)),
+    ],
+    rows: effects.layers.map((layer, row) => ({
+      name: `L${layer}`,
+      cells: Array.from(places.subarray(row * cols, (row + 1) * cols), (index, col) => {
+        const text = effectState(effects, index).kind === 'fixed' ? '' : points(effects.score[index]);
+        return order === 'rank' && col >= 2 && text ? `E${(index % cols) - 2} ${text}` : text;
+      }),
+    })),
+  });
+}
+
 function cellReadout(figures: HeatmapFigures, index: number, measure: Measure): TemplateResult | readonly TemplateResult[] {
   if (figures.slots[index] === 0 && measure !== 'difference')
     return html`<span class="whole">${t('never routed: 0 of {0} slots on these prompts', count(layerSlots(figures, index)))}</span>`;
@@ -47,8 +92,16 @@ function cellReadout(figures: HeatmapFigures, index: number, measure: Measure): 
   return readout(figures, index, measure).map(([name, value]) => html`<span><small class="readout-name">${name}</small>${value}</span>`);
 }
 
-function readoutLine({ figures, cursor, memory }: ViewContext): TemplateResult {
+function readoutLine({ figures, effects, cursor, memory }: ViewContext): TemplateResult {
   if (!figures || cursor === null) return html`<div class="readout"></div>`;
+  if (effects && memory.measure === 'effect') {
+    const row = Math.floor(cursor / widthOf(effects));
+    const col = cursor % widthOf(effects);
+    const kind = col === 0 ? 'attention' : col === 1 ? effects.second[row] : 'expert';
+    if (kind === null || effects.layers[row] === undefined) return html`<div class="readout"></div>`;
+    const values = effectReadout(effects, cursor).map(([name, value]) => html`<span><small class="readout-name">${name}</small>${value}</span>`);
+    return html`<div class="readout"><b>${componentName(kind, effects.layers[row], col - 2)}</b> ${values}</div>`;
+  }
   const id = { layer: figures.layers[Math.floor(cursor / figures.experts)], expert: cursor % figures.experts };
   return html`<div class="readout"><b>${expertName(id)}</b> ${cellReadout(figures, cursor, memory.measure)}</div>`;
 }
@@ -88,24 +141,26 @@ function table(figures: HeatmapFigures, measure: Measure, order: Order): Templat
 }
 
 function tools(context: ViewContext): TemplateResult {
-  const { state, figures, memory, send, theme, width } = context;
+  const { state, figures, effects, memory, send, theme, width } = context;
   const { measure, order } = memory;
+  const ofEffects = showsEffects({ measure, effects });
   return html`<span class="heat-tools">
     ${tableButton(context, t('Routing by layer and expert'))}
     ${
       figures
         ? saveMenu(
             {
-              name: `Routing ${measure}`,
-              rows: () => heatmapRows(figures),
+              name: ofEffects ? 'Effect' : `Routing ${measure}`,
+              rows: () => (ofEffects && effects ? effectRows(effects) : heatmapRows(figures)),
               svg: () =>
                 heatmapSvg({
                   figures,
+                  effects,
                   measure,
                   order,
                   target: state.target,
                   width: Math.min(width, 1400) - 62,
-                  colours: ramp(theme, rampKind(measure)),
+                  colours: ramp(theme, ofEffects ? 'difference' : rampKind(measure)),
                   ink: inkOf(),
                 }),
             },
@@ -117,7 +172,7 @@ function tools(context: ViewContext): TemplateResult {
 }
 
 export function heatmapCard(context: ViewContext, isOutOfDate: boolean): TemplateResult {
-  const { figures, memory, remember, theme, heatmap, heatmapCounts } = context;
+  const { figures, effects, memory, remember, theme, heatmap, heatmapCounts } = context;
   if (!figures) return html``;
   const hasRetain = figures.retainShare !== null;
   return card(
@@ -150,9 +205,14 @@ export function heatmapCard(context: ViewContext, isOutOfDate: boolean): Templat
         onChange: (order) => remember({ order }),
       })}
     </div>`,
-    html`<div class="scroll heatmap-scroll ${isOutOfDate ? 'out-of-date' : ''}">${heatmap}</div>`,
-    readoutLine(context),
-    legend(theme, memory.measure, figures, heatmapCounts),
-    memory.asTable ? html`${guard([figures, memory.measure, memory.order], () => table(figures, memory.measure, memory.order))}` : nothing,
+    memory.measure === 'effect' && !effects
+      ? html`<div class="effects-offer">${effectsOffer(context)}</div>`
+      : html`<div class="scroll heatmap-scroll ${isOutOfDate ? 'out-of-date' : ''}">${heatmap}</div>
+          ${readoutLine(context)} ${effects && memory.measure === 'effect' ? effectLegend(theme, effects, heatmapCounts) : legend(theme, memory.measure, figures, heatmapCounts)}
+          ${
+            memory.asTable
+              ? html`${guard([figures, effects, memory.measure, memory.order], () => (effects && memory.measure === 'effect' ? effectTable(effects, figures, memory.order) : table(figures, memory.measure, memory.order)))}`
+              : nothing
+          }`,
   );
 }

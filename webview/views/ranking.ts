@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { expertName, fraction, percent, times } from '../../src/protocol/numbers';
 import type { AttributionView, ModelView, RankingRow } from '../../src/protocol/workbench';
+import { disagreementWords, indexOfExpert, points } from '../heatmap/effects';
 import { t } from '../text';
 import { ui } from '../ui';
 import { type Content, card, icon } from '../ui/parts';
@@ -20,11 +21,13 @@ export function sharedRow({ sharedExperts }: Pick<ModelView, 'sharedExperts'>, l
 /** A column of numbers: wide enough for long heads where there is room, else for the longest of its own. */
 const columnWidth = (width: number, least: number) => (width >= 600 && width < wide ? '80px' : `${least}px`);
 
-export function rankingCard({ state, send, width }: ViewContext, attribution: AttributionView, target: RankingRow): TemplateResult {
+export function rankingCard({ state, send, width, effects }: ViewContext, attribution: AttributionView, target: RankingRow): TemplateResult {
   const { model } = state;
   const rows = attribution.ranking.map((row) => {
     const selected = row.layer === target.layer && row.expert === target.expert;
     const words = t('layer {0}, expert {1}', row.layer, row.expert);
+    const at = effects && indexOfExpert(effects, row);
+    const hint = effects && at !== null ? disagreementWords(effects.disagrees[at]) : '';
     const pick = html`<button
       class="pick"
       aria-pressed=${String(selected)}
@@ -45,7 +48,16 @@ export function rankingCard({ state, send, width }: ViewContext, attribution: At
         fraction(row.affinity),
         times(row.timesEqual),
         percent(row.share),
-        ...(attribution.hasRetain ? [percent(row.retainShare)] : []),
+        ...(effects && at !== null
+          ? [
+              hint
+                ? html`<span title=${hint}><span class="codicon codicon-info" role="img" aria-label=${hint}></span> ${points(effects.score[at])}</span>`
+                : points(effects.score[at]),
+            ]
+          : effects
+            ? ['–']
+            : []),
+        ...(attribution.hasRetain && !effects ? [percent(row.retainShare)] : []),
         `${row.rankInLayer}/${model?.experts ?? 0}`,
       ],
     };
@@ -67,7 +79,8 @@ export function rankingCard({ state, send, width }: ViewContext, attribution: At
         number(t('Affinity'), 52),
         number(t('× equal'), 57),
         number(t('Share'), 53),
-        ...(attribution.hasRetain ? [number(t('Retain'), 60)] : []),
+        ...(effects ? [number(t('Effect'), 60)] : []),
+        ...(attribution.hasRetain && !effects ? [number(t('Retain'), 60)] : []),
         number(t('In layer'), 50),
       ],
       rows,

@@ -45,7 +45,7 @@ const effectText = (effect: MapEffect | null): string => {
   return low === undefined || high === undefined ? points(effect.score) : `${points(effect.score)} [${points(low)}, ${points(high)}]`;
 };
 
-const hints = { used: 'much used, no effect seen', hidden: 'effect, little used' };
+const hints = { used: 'much used, little effect', hidden: 'much effect, little used' };
 
 function table({ components, retain }: KnowledgeMap): string {
   const experts = components.filter(isExpert).length;
@@ -95,7 +95,7 @@ function textOf(map: KnowledgeMap): string {
     `Forget, ${setText(forget)}.`,
     ...(retain ? [`Retain, ${setText(retain)}.`] : []),
     `Effects are points of the score lost ${by === 'zero' ? 'with the component’s output left out (zero)' : 'with the expert forbidden'}, 95 % paired bootstrap; NLL is the rise of the answers’ mean NLL; "specific" is forget less retain.`,
-    `Affinity and effect over ${agreement.experts} experts: rank correlation ${rho(agreement.score)} by score, ${rho(agreement.nll)} by NLL.${sentence(listed('used'), 'Most routed to, no effect that can be told from none')}${sentence(listed('hidden'), 'An effect, and not among the most used quarter')}`,
+    `Affinity and effect over ${agreement.experts} experts: rank correlation ${rho(agreement.score)} by score, ${rho(agreement.nll)} by NLL.${sentence(listed('used'), 'Among the most used, not among those with most effect')}${sentence(listed('hidden'), 'Among those with most effect, not among the most used')}`,
     `${count(map.rowPasses)} rows through layers in ${duration(map.seconds)} on ${map.backend.name}.`,
   ].join('\n');
 }

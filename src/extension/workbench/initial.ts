@@ -26,6 +26,7 @@ export const initialState = (trusted: boolean): WorkbenchState => ({
   prompts: null,
   attribution: null,
   target: null,
+  effects: null,
   plan: null,
   run: null,
   comparison: null,

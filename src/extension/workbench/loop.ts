@@ -16,6 +16,7 @@ import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protoco
 import type { DataRole, PlanSettings, PlanView, ProblemView, RunRow, RunView, WorkbenchState, WorkbenchStep } from '../../protocol/workbench';
 import type { EngineClient, EngineStatus } from '../engine/client';
 import { type Comparison, type ComparisonFigures, createComparison } from './comparison';
+import { createEffects, type Effects, type EffectsFigures } from './effects';
 import { backendInWords, faultInWords, inWords } from './engine-words';
 import type { Jobs } from './job';
 import { endedRun, startedRun, withCheck, withStep, withTarget } from './live-run';
@@ -32,7 +33,7 @@ import type { Store } from './store';
 import { targetsView } from './targets';
 import { t } from './text';
 
-export interface Figures extends PromptFigures, ComparisonFigures {
+export interface Figures extends PromptFigures, ComparisonFigures, EffectsFigures {
   readonly steps: { readonly run: string; readonly rows: readonly StepRecord[] };
 }
 
@@ -104,6 +105,7 @@ export interface Loop {
   /** The same recipe, seed and data once more. */
   runAgain(id: string): Promise<void>;
   readonly comparison: Comparison;
+  readonly effects: Effects;
   refreshRuns(): Promise<void>;
   /** The run's folder is gone: nothing shows it any more. */
   forgetRun(id: string): Promise<void>;
@@ -181,13 +183,33 @@ export function createLoop(around: Surroundings): Loop {
   };
   const dataOf = (role: DataRole) => sources[role].map((source) => source.data);
 
+  const effects = createEffects({
+    engine,
+    store,
+    figures,
+    jobs,
+    failed: (title, fault) => failed(title, fault),
+    /** Questions where there are any: their score is what a run is judged by. */
+    subject: () => {
+      if (model === null || sources.forget.length === 0) return null;
+      const [forget, retain] = [
+        sources.evaluateForget.length > 0 ? sources.evaluateForget : sources.forget,
+        sources.evaluateUtility.length > 0 ? sources.evaluateUtility : sources.retain,
+      ];
+      const { options, normalise } = preset.recipe.scoring ?? {};
+      return { model, forget, retain, prompts: sources.forget, how: { ...reading(), options, normalise, workspace: around.workspace() } };
+    },
+  });
+
   function showData(): void {
+    effects.lookUp();
     set({ data: viewsOf(sources) });
     void preview.refresh(model, sources, reading());
   }
 
   function clearResults(): void {
     prompts.clear();
+    effects.clear();
     set({ doctor: null, preview: null, plan: null, run: null, comparison: null, exported: null, problem: null });
   }
 
@@ -250,6 +272,7 @@ export function createLoop(around: Surroundings): Loop {
     );
     if (!result.ok) return failed(t('The prompts could not be read'), result.fault);
     prompts.take(result.value, read.forget);
+    effects.lookUp();
     // What was chosen while the pass went on is not in it.
     if (!sameSources(read.forget, sources.forget) || !sameSources(read.retain, sources.retain)) prompts.outdate();
   }
@@ -559,6 +582,7 @@ export function createLoop(around: Surroundings): Loop {
     showRun,
     runAgain: (id) => start(undefined, id),
     comparison,
+    effects,
     refreshRuns,
     async forgetRun(id) {
       const { comparison: shown, run, step } = state();

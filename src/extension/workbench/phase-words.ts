@@ -10,7 +10,9 @@ export const phaseWords = (phase: string): string =>
     Generating: t('Generating'),
     Writing: t('Writing'),
     Proving: t('Proving'),
+    'Measuring effects': t('Measuring effects'),
     'Testing arithmetic': t('Testing arithmetic'),
   })[phase] ?? phase;
 
-export const unitWords = (unit: string): string => ({ layers: t('layers'), rows: t('rows'), sets: t('sets'), backends: t('backends') })[unit] ?? unit;
+export const unitWords = (unit: string): string =>
+  ({ layers: t('layers'), rows: t('rows'), 'row passes': t('row passes'), sets: t('sets'), backends: t('backends') })[unit] ?? unit;
