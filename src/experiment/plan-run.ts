@@ -143,7 +143,9 @@ export async function plannedTime(opened: OpenedRecipe, stored: boolean, signal?
   const { counted, trainedParameters } = needs(opened, 0, found);
   // Half way up, where the target is not known: an expert is as likely below as above.
   const { moeLayers } = opened.handle.model.shape;
-  const target = needsAttribution(opened.recipe.target) && !found ? { ...counted, experts: [{ layer: moeLayers[moeLayers.length >> 1], expert: 0 }] } : counted;
+  const { recipe } = opened;
+  const isOpen = needsAttribution(recipe.target) && !found && (recipe.method !== 'rmu' || isOfTarget(recipe.train));
+  const target = isOpen ? { ...counted, experts: [{ layer: moeLayers[moeLayers.length >> 1], expert: 0 }] } : counted;
   return planTime(opened, { target, trainedValues: trainedParameters, stored }, os.freemem(), signal);
 }
 

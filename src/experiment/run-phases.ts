@@ -1,13 +1,32 @@
 /** The phases of a run and what each of them computes and reads, from its recipe and the lengths of its rows. */
 import { needsAttribution } from '../attribution/target';
+import { prefixBefore } from '../passes/components';
 import { layersToKeep, productShare, stepSize } from '../passes/kept-products';
 import type { OpenModel } from '../passes/model';
 import { blockTokens, originalPassBytes } from '../passes/original-pass';
+import { partsTrain } from '../passes/weight-gradients';
 import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
-import { lastWanted, rowsUsed, usesRetain } from '../unlearn/training-set';
+import { elementCount, unitName } from '../protocol/tensors';
+import { adaptedParts, highestTarget, trainedUnits } from '../unlearn/trained-units';
+import { lastWanted, placesOf, rowsUsed, usesRetain } from '../unlearn/training-set';
 import { spreadRows } from './routing-change';
-import { addWork, bothRows, frozenWork, headWork, noWork, passWork, type Rows, sharedWork, stepWork, storedBytes, timesWork, type Work } from './work-plan';
+import {
+  type At,
+  addWork,
+  bothRows,
+  frozenWork,
+  headWork,
+  noWork,
+  passWork,
+  type Rows,
+  type StoredBytes,
+  sharedWork,
+  stepWork,
+  storedBytes,
+  timesWork,
+  type Work,
+} from './work-plan';
 
 /** As run.json names them. */
 export const phaseNames = ['attribution', 'preparation', 'training', 'checks', 'evaluation'] as const;
@@ -65,20 +84,27 @@ export function phasesOf(
   { target, trainedValues, stored }: PhaseConditions,
 ): Record<PhaseName, Work> {
   const { layers, moeLayers, topK, hiddenSize: d } = model.shape;
-  const bytes = storedBytes(model);
-  const start = { layer: 0, at: 'attention' } as const;
-  const end = { layer: layers, at: 'attention' } as const;
-  const lastRouter = { layer: moeLayers[moeLayers.length - 1], at: 'routed' } as const;
-  const onLayers = target.experts.map(({ layer }) => layer);
-  const [lowest, highest] = [Math.min(...onLayers), Math.max(...onLayers)];
-  const feed = { layer: lowest, at: 'feed' } as const;
   const hiddenMethod = recipe.method === 'rmu';
   const hidden = hiddenMethod && recipe.retainLoss.kind === 'none';
+  const trained = new Set(trainedUnits(model, target, hiddenMethod).map(unitName));
+  const { start, from, isRouted } = placesOf(model, recipe, target);
+  const { layer: lowest } = start;
+  const highest = highestTarget(target.experts);
+  const last = hidden ? highest : layers - 1;
+  const bytes = storedBytes(model);
+  /** Of the edited model: what trains is laid over the checkpoint. */
+  const edited = storedBytes(model, trained);
+  const tokensIn = { layer: 0, at: 'attention' } as const;
+  const end = { layer: layers, at: 'attention' } as const;
+  const lastRouter = { layer: moeLayers[moeLayers.length - 1], at: 'routed' } as const;
+  const prefix = prefixBefore(start);
+  const begins: At = { layer: lowest, at: start.at === 'feed' ? 'feed' : 'attention' };
   const most = blockTokens(model, recipe.memory);
   /** In blocks of prompts: each reads the weights. */
-  const pass = (rows: Rows, from: typeof start | typeof feed, to: typeof end | typeof feed | typeof lastRouter | { layer: number; at: 'feed' }): Work => {
-    const work = passWork(model, bytes, rows, from, to);
-    return { ...work, bytes: work.bytes * Math.max(1, Math.ceil(total(rows.lengths) / most)) };
+  const pass = (rows: Rows, begin: At, to: At, of: StoredBytes = bytes): Work => {
+    const work = passWork(model, of, rows, begin, to);
+    const blocks = Math.max(1, Math.ceil(total(rows.lengths) / most));
+    return { ...work, bytes: work.bytes * blocks, laid: work.laid * blocks };
   };
 
   const found = needsAttribution(recipe.target);
@@ -95,32 +121,46 @@ export function phasesOf(
     stored ? bothRows(chosen(sets.retain, [...new Set([...used.retain, ...spreadRows(lines(sets.retain).length)])])) : chosen(sets.retain, used.retain),
   );
   const kept = found && !stored && originalPassBytes(model, total(passed.lengths)) <= recipe.memory * passShare;
-  const fromLast = (rows: Rows) => (total(rows.lengths) > 0 ? pass(rows, { layer: lastRouter.layer, at: 'feed' } as typeof feed, end) : noWork);
-  const attribution = found ? addWork(pass(passed, start, lastRouter), kept ? fromLast(lastRows) : noWork) : noWork;
+  const fromLast = (rows: Rows) => (total(rows.lengths) > 0 ? pass(rows, { layer: lastRouter.layer, at: 'feed' }, end) : noWork);
+  const attribution = found ? addWork(pass(passed, tokensIn, lastRouter), kept ? fromLast(lastRows) : noWork) : noWork;
 
   // Preparation: what training, checks and evaluation begin with.
   const measured = [...sets.checks, ...sets.evaluate].map(all);
-  const prefixes = total(measured.map(({ lengths }) => total(lengths))) > 0 ? pass(without(bothRows(...measured)), start, feed) : noWork;
-  const eachPrefix = (list: readonly Rows[]) => addWork(...list.map((rows) => pass(without(rows), start, feed)));
-  const logits = !hiddenMethod || recipe.retainLoss.kind !== 'none';
-  const original = kept || (found && stored) ? noWork : pass(usedRows, start, logits ? lastRouter : { layer: highest, at: 'feed' });
+  /** What no edit changes of them; nothing where it changes from the tokens on. */
+  const before = (rows: Rows) => (prefix && total(rows.lengths) > 0 ? pass(without(rows), tokensIn, prefix) : noWork);
+  const eachPrefix = (list: readonly Rows[]) => addWork(...list.map(before));
+  const original = kept || (found && stored) ? noWork : pass(usedRows, tokensIn, hidden ? { layer: highest, at: 'feed' } : lastRouter);
+  // From the entrance of a feed-forward, where a pass keeps streams, to where steps begin.
+  const entrance = prefix && start.at === 'attention' ? pass(without(usedRows), prefix, begins) : noWork;
   const lastPass = kept ? noWork : fromLast(lastRows);
   const reference = recipe.method === 'npo' ? headWork(model, bytes, chosen(sets.forget, used.forget).targets) : noWork;
   const usedTokens = total(usedRows.lengths);
   const frozenBytes = usedTokens * topK * (d * 4 + 96);
   const keepsFrozen = frozenBytes <= recipe.memory * frozenShare;
-  const frozen = frozenWork(model, bytes, lowest, usedTokens);
+  const frozenOf = (tokens: number) => (isRouted ? frozenWork(model, bytes, lowest, tokens) : noWork);
+  const frozen = frozenOf(usedTokens);
   const frozenFirst = !model.weights.staysWidened && keepsFrozen;
-  const routings = found && stored ? noWork : addWork(...compared.map((rows) => pass(without(rows), start, lastRouter)));
+  const routings = found && stored ? noWork : addWork(...compared.map((rows) => pass(without(rows), tokensIn, lastRouter)));
+  // What holds the routing of retain rows looks at the inputs of all routers that train.
+  const routersThatTrain = moeLayers.filter((layer) => {
+    const { feed } = model.layers[layer];
+    return feed.kind === 'moe' && partsTrain(feed.router.parts, trained);
+  });
+  const held =
+    recipe.routerProjection && routersThatTrain.length > 0
+      ? pass(without(chosen(sets.retain, used.retain)), tokensIn, { layer: Math.max(...routersThatTrain), at: 'routed' })
+      : noWork;
   const preparation = addWork(
-    stored ? prefixes : eachPrefix(sets.checks.map(all)),
+    stored ? before(bothRows(...measured)) : eachPrefix(sets.checks.map(all)),
     original,
+    entrance,
     lastPass,
-    sharedWork(model, lowest, usedTokens),
+    isRouted ? sharedWork(model, lowest, usedTokens) : noWork,
     reference,
-    hiddenMethod ? pass(without(usedRows), { layer: highest, at: 'feed' } as typeof feed, { layer: highest + 1, at: 'attention' } as typeof end) : noWork,
+    hiddenMethod ? pass(without(usedRows), { layer: highest, at: 'feed' }, { layer: highest + 1, at: 'attention' }) : noWork,
     frozenFirst ? frozen : noWork,
     routings,
+    held,
   );
 
   // Steps.
@@ -128,41 +168,57 @@ export function phasesOf(
   const micro = Math.min(recipe.accumulate, Math.max(1, count(sets.forget)));
   const forgetRows = typical(sets.forget, Math.max(1, Math.round(count(sets.forget) / micro)));
   const retainRows = usesRetain(recipe) ? typical(sets.retain, Math.round(count(sets.retain) / micro)) : noRows;
-  const stepRows = bothRows(forgetRows, recipe.retainLoss.kind === 'nll' || hiddenMethod ? retainRows : { ...retainRows, targets: 0 });
-  const trainedHere = target.experts.filter(({ layer }) => layer === lowest);
-  const last = hidden ? highest : layers - 1;
-  const keeping = new Set(
-    layersToKeep(model.layers, lowest, last, new Set(trainedHere.map(({ expert }) => expert)), stepSize(stepRows.lengths), recipe.memory * productShare).layers,
-  );
-  const step = stepWork(model, bytes, {
+  const { kind, weight } = recipe.retainLoss;
+  // Where a loss is one of log-probabilities, those of every row of the batch are made.
+  const scores = !hiddenMethod || (kind === 'nll' && weight > 0);
+  const batchRows = bothRows(forgetRows, retainRows);
+  const stepRows = scores ? batchRows : without(batchRows);
+  const { feed } = model.layers[lowest];
+  const trainedHere = feed.kind === 'moe' ? Array.from({ length: feed.experts }, (_, e) => e).filter((e) => partsTrain(feed.expert(e).parts, trained)) : [];
+  const size = stepSize(stepRows.lengths);
+  const keeping = new Set(layersToKeep(model.layers, lowest, last, isRouted ? new Set(trainedHere) : null, size, recipe.memory * productShare).layers);
+  const adapted = adaptedValues(model, target, hiddenMethod);
+  const step = stepWork(model, edited, {
     rows: stepRows,
-    compared: recipe.retainLoss.kind === 'kl' && recipe.retainLoss.weight > 0 ? total(retainRows.lengths) : 0,
+    compared: kind === 'kl' && weight > 0 ? total(retainRows.lengths) : 0,
     microBatches: micro,
-    lowest,
-    highest,
-    hidden,
-    trains: { expert: target.train !== 'router', router: target.train !== 'expert' },
-    experts: Math.max(1, trainedHere.length),
+    start,
+    last,
+    from,
+    isRouted,
+    trained,
     trainedValues,
+    adapted,
     keepsProducts: (layer) => keeping.has(layer),
   });
-  const cold = frozenFirst ? noWork : keepsFrozen ? frozen : frozenWork(model, bytes, lowest, recipe.steps * micro * total(stepRows.lengths));
+  const cold = frozenFirst ? noWork : keepsFrozen ? frozen : frozenOf(recipe.steps * micro * total(stepRows.lengths));
   const training = addWork(timesWork(step, recipe.steps), cold);
 
-  // Checks and evaluation: from the target on, to the end or to the last router.
-  const scored = (rows: Rows) => addWork(pass(rows, feed, end), headWork(model, bytes, rows.targets));
-  const routed = addWork(...compared.map((rows) => pass(without(rows), feed, lastRouter)));
-  const check = addWork(...sets.checks.map((set) => scored(all(set))), routed);
+  // Checks and evaluation: from what may change on, to the end or to the last router.
+  const changing: At = prefix ?? tokensIn;
+  const scored = (rows: Rows, of: StoredBytes) => addWork(pass(rows, changing, end, of), headWork(model, of, rows.targets));
+  const routed = addWork(...compared.map((rows) => pass(without(rows), changing, lastRouter, edited)));
+  // Of what LoRA does in a step, a third makes its weights.
+  const merged = { ...noWork, adapted: adapted / 3 };
+  const check = addWork(...sets.checks.map((set) => scored(all(set), edited)), routed, merged);
   const evaluation = addWork(
     stored ? noWork : eachPrefix(sets.evaluate.map(all)),
-    ...sets.evaluate.map((set) => timesWork(scored(all(set)), set.role === 'forget' ? 4 : 2)),
+    ...sets.evaluate.map((set) => timesWork(addWork(scored(all(set), bytes), scored(all(set), edited)), set.role === 'forget' ? 2 : 1)),
     routed,
+    merged,
   );
   const phases = { attribution, preparation, training, checks: timesWork(check, checkCount(recipe)), evaluation };
   return model.weights.staysWidened ? firstTimeOnly(phases, bytes.total) : phases;
 }
 
 const noRows: Rows = { lengths: [], targets: 0 };
+
+/** Values that LoRA adds to in an update, times its rank; 0 for other choices. */
+function adaptedValues(model: OpenModel, target: Target, hiddenMethod: boolean): number {
+  const { train } = target;
+  if (typeof train === 'string' || !('lora' in train)) return 0;
+  return train.lora.rank * adaptedParts(model, target, hiddenMethod).reduce((sum, { ref }) => sum + elementCount(ref.shape), 0);
+}
 /** Rows are chosen by their numbers alone. */
 const fake = () => ({}) as never;
 

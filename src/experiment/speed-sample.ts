@@ -8,11 +8,16 @@ import { attentionForward, eachExpertBlock, onSpan, routerForward } from '../pas
 import { pullBackTargets, scoreTargets } from '../passes/head';
 import { asStored, type Conditions, type OpenModel } from '../passes/model';
 import { pack } from '../passes/packing';
+import { pullBackAttention } from '../passes/pull-back';
+import { addPartGradient, type UnitGradients } from '../passes/weight-gradients';
 import { unwrap } from '../protocol/fault';
+import { elementCount, type TensorRef, unitName } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
-import { inScope, readInto, uploadMatrix } from '../tensor/host';
+import { discard, hold, inScope, readInto, uploadMatrix } from '../tensor/host';
 import { grads, type Tensor2D } from '../tensor/tf';
-import { freshState, update } from '../unlearn/adamw';
+import { clipped, freshState, update } from '../unlearn/adamw';
+import { initialLora, loraParametrisation } from '../unlearn/lora';
+import { isFiniteAll } from '../unlearn/step';
 import { noOverlay } from '../weights/store';
 import { type Arithmetic, attentionFlops, matrixElements, type Piece, pieceNames, type Work } from './work-plan';
 
@@ -25,8 +30,12 @@ export interface PieceSpeed {
 export interface SpeedSample {
   readonly forward: Readonly<Record<Piece, PieceSpeed>>;
   readonly back: Readonly<Record<Piece, PieceSpeed>>;
-  /** Seconds of updating a value. */
+  /** Backward with the gradients of the weights; as without them for pieces that were not asked for. */
+  readonly trained: Readonly<Record<Piece, PieceSpeed>>;
+  /** Seconds of updating a value, of a value of what LoRA adds times its rank, and of putting a byte of a changed weight into the backend. */
   readonly update: number;
+  readonly adapt: number;
+  readonly lay: number;
   /** Seconds of reading a byte as the disk and the system's cache give it now, again at once, and of widening it. */
   readonly read: number;
   readonly reread: number;
@@ -47,6 +56,8 @@ const mostRows = 512;
 const readPieces = 16;
 const readBytes = 2 ** 20;
 const updateValues = 2 ** 18;
+const adaptedSide = 512;
+const adaptedRank = 8;
 
 /** Numbers in [-1, 1) that look like a stream. */
 const stream = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => (((i + 1) * 0.6180339887498949) % 1) * 2 - 1);
@@ -71,6 +82,8 @@ interface Trials {
   readonly spent: { all: number; quick: number };
 }
 
+type Way = 'forward' | 'back' | 'trained';
+
 /** Seconds of a piece without what it waited for weights: its lower decile. */
 async function timed({ model, seconds: enough, spent }: Trials, body: () => Promise<unknown>): Promise<number> {
   await body();
@@ -94,12 +107,14 @@ const sizes = (multiplications: number, most: number): [number, number] => {
   return [fewRows, large];
 };
 
-async function attentionSpeeds(trials: Trials, layer: number, length: number) {
+async function attentionSpeeds(trials: Trials, layer: number, length: number, trains: boolean) {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
   const { attention } = model.layers[layer];
   const large = Math.max(2, Math.floor(sizes(matrixElements(attention.parts), blockRows(attention.parts))[1] / length));
-  const trial = async (sequences: number, way: 'forward' | 'back') => {
+  const gradients: UnitGradients = new Map();
+  const trained = new Set(Object.values(attention.parts).map(unitName));
+  const trial = async (sequences: number, way: Way) => {
     const ids = new Int32Array(length);
     const source = { file: 'sample', line: 1 };
     const batch = pack(Array.from({ length: sequences }, (_, i) => ({ id: String(i), ids, targetMask: new Uint8Array(length), source })));
@@ -110,7 +125,11 @@ async function attentionSpeeds(trials: Trials, layer: number, length: number) {
     );
     const flops = own.rows + own.pairs;
     if (way === 'forward') return { calls: 1, flops, seconds: await timed(trials, () => attentionForward(model, layer, batch, x, conditions)) };
-    // Run again on the tape, then back: projections once more and twice the scores.
+    // Run again on the tape, then back: projections once more and twice the scores; and projections a third time for their weights.
+    if (way === 'trained') {
+      const run = () => pullBackAttention(model, layer, batch, x, x, conditions, { trained, gradients });
+      return { calls: 1, flops: 2 * flops + own.pairs + 2 * batch.tokens * matrixElements(attention.parts), seconds: await timed(trials, run) };
+    }
     const lease = await model.weights.lease(attention.parts, noOverlay);
     const out = new Float32Array(x.length);
     const run = async () =>
@@ -120,11 +139,12 @@ async function attentionSpeeds(trials: Trials, layer: number, length: number) {
       });
     return { calls: 1, flops: 2 * flops + own.pairs, seconds: await timed(trials, run).finally(lease.release) };
   };
-  const forward = speedOf(await trial(1, 'forward'), await trial(large, 'forward'));
-  return { forward, back: speedOf(await trial(1, 'back'), await trial(large, 'back')) };
+  const speed = async (way: Way) => speedOf(await trial(1, way), await trial(large, way));
+  const [forward, back] = [await speed('forward'), await speed('back')];
+  return { forward, back, trained: trains ? await speed('trained') : back };
 }
 
-async function feedSpeeds(trials: Trials, moe: Moe) {
+async function feedSpeeds(trials: Trials, moe: Moe, trains: boolean) {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
   const block = moe.expert(0);
@@ -142,21 +162,25 @@ async function feedSpeeds(trials: Trials, moe: Moe) {
   };
   const speed = speedOf(await forward(few), await forward(many));
   const { closed } = block;
-  if (!closed) return { forward: speed, back: speed };
+  if (!closed) return { forward: speed, back: speed, trained: speed };
   const lease = await model.weights.lease(block.parts, noOverlay);
-  const pulled = async (count: number) => {
+  const gradients: UnitGradients = new Map();
+  const pulled = async (count: number, parts: ReadonlySet<string>) => {
     const rows = u.subarray(0, count * d);
     const run = async () =>
       inScope(() => {
         const x = uploadMatrix(rows, count, d);
-        const result = closed.pullBack(lease.w, () => x, closed.inner(lease.w, x), uploadMatrix(rows, count, d), null, { input: true, parts: new Set() });
+        const result = closed.pullBack(lease.w, () => x, closed.inner(lease.w, x), uploadMatrix(rows, count, d), null, { input: true, parts });
         if (result.input) readInto(result.input, sum.subarray(0, count * d));
+        for (const [part, values] of result.parts) addPartGradient(model, gradients, block.parts[part], values);
       });
-    // The first two products of the forward, and three.
-    return { calls: 1, flops: (2 * count * weights * 5) / 3, seconds: await timed(trials, run) };
+    // The first two products of the forward, and three; one more for each weight.
+    return { calls: 1, flops: 2 * count * weights * (5 / 3 + (parts.size > 0 ? 1 : 0)), seconds: await timed(trials, run) };
   };
+  const speedWith = async (parts: ReadonlySet<string>) => speedOf(await pulled(few, parts), await pulled(many, parts));
   try {
-    return { forward: speed, back: speedOf(await pulled(few), await pulled(many)) };
+    const back = await speedWith(new Set());
+    return { forward: speed, back, trained: trains ? await speedWith(new Set(Object.keys(block.parts))) : back };
   } finally {
     lease.release();
   }
@@ -177,7 +201,7 @@ async function routerSpeed(trials: Trials, layer: number, moe: Moe): Promise<Pie
 /** Tokens of the vocabulary that are tried: the head is multiplied in slices. */
 const headTokens = 4096;
 
-async function headSpeeds(trials: Trials) {
+async function headSpeeds(trials: Trials, trains: boolean) {
   const { model, conditions } = trials;
   const d = model.shape.hiddenSize;
   const { head } = model.ends;
@@ -186,18 +210,22 @@ async function headSpeeds(trials: Trials) {
   const cut: OpenModel = { ...model, ends: { ...model.ends, head: part } };
   const [few, many] = sizes(tokens * d, mostRows);
   const x = stream(many * d);
-  const trial = async (count: number, way: 'forward' | 'back') => {
+  // Of the tokens that are tried alone, not of the whole vocabulary.
+  const unit = unitName(head);
+  const weights = { trained: new Set([unit]), gradients: new Map([[unit, { shape: [tokens, d], values: new Float32Array(trains ? tokens * d : 0) }]]) };
+  const trial = async (count: number, way: Way) => {
     const rows = Int32Array.from({ length: count }, (_, i) => i);
     const ids = new Int32Array(count);
     const flops = 2 * count * tokens * d;
     if (way === 'forward') return { calls: 1, flops, seconds: await timed(trials, () => scoreTargets(cut, x, rows, ids, conditions)) };
     const { logits, logSumExp } = await scoreTargets(cut, x, rows, ids, conditions, { logits: true });
     const ones = new Float64Array(count).fill(1);
-    const run = () => pullBackTargets(cut, x, rows, ids, ones, logSumExp, conditions, logits);
-    return { calls: 1, flops: logits ? flops : 2 * flops, seconds: await timed(trials, run) };
+    const run = () => pullBackTargets(cut, x, rows, ids, ones, logSumExp, conditions, logits, way === 'trained' ? weights : undefined);
+    return { calls: 1, flops: ((logits ? 1 : 2) + (way === 'trained' ? 1 : 0)) * flops, seconds: await timed(trials, run) };
   };
-  const forward = speedOf(await trial(few, 'forward'), await trial(many, 'forward'));
-  return { forward, back: speedOf(await trial(few, 'back'), await trial(many, 'back')) };
+  const speed = async (way: Way) => speedOf(await trial(few, way), await trial(many, way));
+  const [forward, back] = [await speed('forward'), await speed('back')];
+  return { forward, back, trained: trains ? await speed('trained') : back };
 }
 
 /** Seconds of a byte from places spread over the checkpoint, first as they come, then again from the system's cache. */
@@ -232,22 +260,63 @@ async function readingSpeed(model: OpenModel): Promise<{ read: number; reread: n
   return { read: await pass(), reread: await pass() };
 }
 
-async function updateSpeed(): Promise<number> {
+/** Median seconds of some rounds, the first left out. */
+function quickly(rounds: number, body: () => void): number {
+  const all = Array.from({ length: rounds + 1 }, () => {
+    const began = performance.now();
+    body();
+    return (performance.now() - began) / 1000;
+  });
+  return median(all.slice(1));
+}
+
+/** An update with all that a step does to a value beside it: the norm of the gradient, clipping, and whether the result is finite. */
+function updateSpeed(): number {
   const params = new Map([['values', stream(updateValues)]]);
   let state = freshState(params);
   const options = { lr: 1e-6, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 };
-  const rounds: number[] = [];
-  for (let round = 0; round < 4; round++) {
-    const began = performance.now();
-    const next = update(params, params, state, options);
-    rounds.push((performance.now() - began) / 1000);
-    state = next.state;
-  }
-  return median(rounds.slice(1)) / updateValues;
+  return (
+    quickly(3, () => {
+      const next = update(params, clipped(params, 1).grads, state, options);
+      if (!isFiniteAll(next.params.get('values') as Float32Array)) throw new Error('The sample of an update is not finite.');
+      state = next.state;
+    }) / updateValues
+  );
 }
 
+/** What LoRA does to a weight in an update: the weight with what is added to it, and the gradients of both matrices from that of the weight. */
+function adaptSpeed(): number {
+  const ref: TensorRef = { name: 'values', shape: [adaptedSide, adaptedSide] };
+  const parts = [{ ref }];
+  const size = elementCount(ref.shape);
+  const weight = { shape: ref.shape, values: stream(size) };
+  const choice = { rank: adaptedRank, alpha: adaptedRank };
+  const lora = loraParametrisation(parts, new Map([[ref.name, weight]]), choice);
+  const params = new Map([...initialLora(parts, choice, 0)].map(([name, { length }]) => [name, stream(length)]));
+  return (
+    quickly(3, () => {
+      lora.overlay(params);
+      lora.gradients(new Map([[ref.name, weight]]), params);
+    }) /
+    (size * adaptedRank)
+  );
+}
+
+function laySpeed(): number {
+  const values = stream(updateValues);
+  return quickly(3, () => discard(hold(values, [values.length]))) / values.byteLength;
+}
+
+/** What a sample is asked for beside forward and backward. */
+export interface SampledTraining {
+  /** Pieces of which something trains. */
+  readonly trained: ReadonlySet<Piece>;
+  readonly adapts: boolean;
+}
+export const nothingTrains: SampledTraining = { trained: new Set(), adapts: false };
+
 /** Measures the pieces of a middle layer. `length`: of a typical row. */
-export async function sampleSpeed(model: OpenModel, length: number, signal?: AbortSignal): Promise<SpeedSample> {
+export async function sampleSpeed(model: OpenModel, length: number, { trained, adapts }: SampledTraining, signal?: AbortSignal): Promise<SpeedSample> {
   const began = performance.now();
   const conditions: Conditions = { ...asStored, signal };
   const { moeLayers } = model.shape;
@@ -256,9 +325,9 @@ export async function sampleSpeed(model: OpenModel, length: number, signal?: Abo
   const reading = await readingSpeed(model);
   const round = async (seconds: number) => {
     const trials: Trials = { model, conditions, seconds, spent: { all: 0, quick: 0 } };
-    const attention = await attentionSpeeds(trials, layer, length);
-    const feed = await feedSpeeds(trials, moe);
-    const head = await headSpeeds(trials);
+    const attention = await attentionSpeeds(trials, layer, length, trained.has('attention'));
+    const feed = await feedSpeeds(trials, moe, trained.has('feed'));
+    const head = await headSpeeds(trials, trained.has('head'));
     const router = await routerSpeed(trials, layer, moe);
     const slower = trials.spent.all / trials.spent.quick;
     const asBusy = (speeds: Readonly<Record<Piece, PieceSpeed>>) =>
@@ -266,6 +335,7 @@ export async function sampleSpeed(model: OpenModel, length: number, signal?: Abo
     return {
       forward: asBusy({ attention: attention.forward, router, feed: feed.forward, head: head.forward }),
       back: asBusy({ attention: attention.back, router, feed: feed.back, head: head.back }),
+      trained: asBusy({ attention: attention.trained, router, feed: feed.trained, head: head.trained }),
     };
   };
   await round(pieceSeconds.warm);
@@ -273,7 +343,9 @@ export async function sampleSpeed(model: OpenModel, length: number, signal?: Abo
   const { threads } = backendInUse();
   return {
     ...speeds,
-    update: await updateSpeed(),
+    update: updateSpeed(),
+    adapt: adapts ? adaptSpeed() : 0,
+    lay: laySpeed(),
     ...reading,
     cores: os.availableParallelism(),
     threads,
@@ -288,10 +360,12 @@ export interface WorkSeconds {
 }
 
 /** Seconds of work at these speeds. `cold`: bytes not read before; `ahead`: reading goes on while the backend computes. */
-export function secondsOf({ forward, back, updated, bytes }: Work, speed: SpeedSample, cold: number, ahead: boolean): WorkSeconds {
-  const arithmetic = (own: Work['forward'], at: SpeedSample['forward']) =>
-    pieceNames.reduce((sum, piece) => sum + own[piece].calls * at[piece].call + own[piece].flops * at[piece].flop, 0);
-  const computing = arithmetic(forward, speed.forward) + arithmetic(back, speed.back) + updated * speed.update;
+export function secondsOf(work: Work, speed: SpeedSample, cold: number, ahead: boolean): WorkSeconds {
+  const { bytes } = work;
+  const arithmetic = (way: Way) =>
+    pieceNames.reduce((sum, piece) => sum + work[way][piece].calls * speed[way][piece].call + work[way][piece].flops * speed[way][piece].flop, 0);
+  const beside = work.updated * speed.update + work.adapted * speed.adapt + work.laid * speed.lay;
+  const computing = arithmetic('forward') + arithmetic('back') + arithmetic('trained') + beside;
   const reading = Math.min(bytes, cold) * speed.read + Math.max(0, bytes - cold) * speed.reread;
   return { reading, computing, total: ahead ? Math.max(reading, computing) : reading + computing };
 }

@@ -6,8 +6,8 @@ import { backendInUse } from '../tensor/backend';
 import type { WeightStore } from '../weights/store';
 import type { OpenedRecipe, ReadSet } from './open-recipe';
 import { type PhaseConditions, type PhaseSets, phaseNames, phasesOf, type SetRows } from './run-phases';
-import { type SpeedSample, sampleSpeed, secondsOf } from './speed-sample';
-import { flopsOf, type Work } from './work-plan';
+import { nothingTrains, type SampledTraining, type SpeedSample, sampleSpeed, secondsOf } from './speed-sample';
+import { flopsOf, pieceNames, type Work } from './work-plan';
 
 const rowsOf = (set: ReadSet | null): SetRows => ({
   lengths: set?.sequences.map(({ ids }) => ids.length) ?? [],
@@ -39,17 +39,23 @@ function typicalLength({ forget, retain }: PhaseSets): number {
 }
 
 /** The speed of a model's pieces on rows of this length, measured now or a short while ago. */
-export async function speedHere(model: OpenModel, length: number, signal?: AbortSignal): Promise<SpeedSample> {
+export async function speedHere(model: OpenModel, length: number, signal?: AbortSignal, training = nothingTrains): Promise<SpeedSample> {
   const { name, threads } = backendInUse();
-  const key = `${name} ${threads} ${length}`;
+  const key = [name, threads, length, ...[...training.trained].sort(), ...(training.adapts ? ['adapts'] : [])].join(' ');
   const known = samples.get(model.weights) ?? new Map<string, { at: number; sample: SpeedSample }>();
   samples.set(model.weights, known);
   const last = known.get(key);
   if (last && performance.now() - last.at < sampleLivesMs) return last.sample;
-  const sample = await sampleSpeed(model, length, signal);
+  const sample = await sampleSpeed(model, length, training, signal);
   known.set(key, { at: performance.now(), sample });
   return sample;
 }
+
+/** What of a run trains. */
+const trainingIn = (works: readonly Work[]): SampledTraining => ({
+  trained: new Set(pieceNames.filter((piece) => works.some(({ trained }) => trained[piece].flops > 0))),
+  adapts: works.some(({ adapted }) => adapted > 0),
+});
 
 /** Bytes that no phase before has read, of a checkpoint that memory could hold: only they come from the disk. */
 function coldBytes(works: readonly Work[], total: number, budget: number): number[] {
@@ -68,9 +74,9 @@ export async function planTime(opened: OpenedRecipe, conditions: PhaseConditions
   const { recipe, handle } = opened;
   const { model, checkpoint } = handle;
   const sets = phaseSets(opened);
-  const speed = await speedHere(model, typicalLength(sets), signal);
   const phases = phasesOf(model, recipe, sets, conditions);
   const works = phaseNames.map((name) => phases[name]);
+  const speed = await speedHere(model, typicalLength(sets), signal, trainingIn(works));
   const cold = coldBytes(works, checkpoint.totalBytes, free);
   const ahead = weightLimits(checkpoint, recipe.memory).aheadBytes > 0;
   const planned = phaseNames.map((name, i) => {

@@ -138,8 +138,13 @@ export interface TargetScores {
   readonly logits: Float32Array | null;
 }
 
-/** Logits that are kept from the forward pass for its gradient. */
 const keptLogitsBytes = 2 ** 26;
+
+/** Whether the logits of so many rows are kept from the forward pass for its gradient; else they are multiplied again. */
+export const keepsLogits = (model: OpenModel, rows: number): boolean => {
+  const [vocabulary] = model.ends.head.shape;
+  return vocabulary <= sliceTokens(model) && rows * vocabulary * 4 <= keptLogitsBytes;
+};
 
 /** The distinct rows, in the order they first come, and which of them each target has. */
 function distinct(rows: Int32Array): { readonly rows: Int32Array; readonly of: Int32Array; readonly targets: readonly number[][] } {
@@ -173,7 +178,7 @@ export async function scoreTargets(
   const picked = new Float64Array(ids.length);
   const best = want.argmax ? { value: new Float64Array(rows.length).fill(Number.NEGATIVE_INFINITY), id: new Int32Array(rows.length) } : null;
   const [vocabulary] = model.ends.head.shape;
-  const keeps = want.logits && rows.length === ids.length && vocabulary <= sliceTokens(model) && ids.length * vocabulary * 4 <= keptLogitsBytes;
+  const keeps = want.logits && rows.length === ids.length && keepsLogits(model, ids.length);
   const kept = keeps ? new Float32Array(ids.length * vocabulary) : null;
   await eachSlice(model, conditions, (slice, first, last) =>
     eachRows(rows.length, slice, conditions.signal, (from, to) =>

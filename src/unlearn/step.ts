@@ -375,7 +375,7 @@ export async function evaluateStep(
 }
 
 /** A loop of its own: a call for each of millions of weights is what the update itself costs. */
-function isFiniteAll(values: Float32Array): boolean {
+export function isFiniteAll(values: Float32Array): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
   return true;
 }
