@@ -93,7 +93,7 @@ export function effectReadout(figures: EffectFigures, index: number): readonly (
   const hint = disagreementWords(figures.disagrees[index]);
   return [
     [t('effect on forget'), `${points(figures.score[index])}${interval(figures, index)}`],
-    [t('NLL'), difference(figures.nll[index])],
+    ['NLL', difference(figures.nll[index])],
     [t('on retain'), points(figures.retain[index])],
     [t('rows'), count(figures.rows[index])],
     [t('rank by effect'), count(figures.rank[index])],

@@ -69,7 +69,7 @@ function measuredTable(measured: NonNullable<EffectsView['measured']>): Template
       { title: '#', width: '26px', isNumber: true },
       { title: t('Component'), width: '1fr' },
       number(t('Effect'), 56),
-      number(t('NLL'), 52),
+      number('NLL', 52),
       ...(measured.retain ? [number(t('Retain'), 60)] : []),
       number(t('Affinity #'), 66),
     ],
