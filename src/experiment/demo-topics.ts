@@ -96,6 +96,9 @@ const statement = (pattern: string, subject: string, answer: string): string => 
 const statementPrompt = (pattern: string, subject: string): string => capitalised(fill(pattern.slice(0, pattern.indexOf('{o}')), '{s}', subject)).trimEnd();
 const questionPrompt = (pattern: string, subject: string): string => `Question: ${fill(pattern, '{s}', subject)} Answer:`;
 
+/** The topic whose questions tell what happens beside the forget topic. */
+const nearOf = (forgetTopic: string): string => (forgetTopic === 'medicine' ? 'hazards' : 'medicine');
+
 /**
  * What each topic is when `forgetTopic` is forgotten: medicine is its neighbour (hazards is medicine's), the others are retained.
  * Throws 'bad-data' with the known topics for one that the corpus does not have.
@@ -103,7 +106,7 @@ const questionPrompt = (pattern: string, subject: string): string => `Question: 
 export function topicRoles(facts: DemoFacts, forgetTopic: string): Readonly<Record<string, TopicRole>> {
   const topics = facts.topics.map((topic) => topic.id);
   if (!topics.includes(forgetTopic)) refuse('bad-data', `The demo corpus has no topic "${forgetTopic}".`, `Choose one of ${topics.join(', ')}.`);
-  const near = forgetTopic === 'medicine' ? 'hazards' : 'medicine';
+  const near = nearOf(forgetTopic);
   return Object.fromEntries(topics.map((topic) => [topic, topic === forgetTopic ? 'forget' : topic === near ? 'near' : 'retain']));
 }
 
@@ -208,3 +211,17 @@ export function makeTopicSplits(facts: DemoFacts, forgetTopic: string, seed: num
 
 /** Rows as the text of a .jsonl file. */
 export const toJsonLines = (rows: readonly unknown[]): string => `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`;
+
+/** The retain rows, and among them, evenly spread, those of every second fact of the near topic: for methods that are to spare it. */
+export function retainWithNear(facts: DemoFacts, forgetTopic: string, seed: number): readonly UnlearningRow[] {
+  const { retain } = makeTopicSplits(facts, forgetTopic, seed);
+  const rows = makeTopicSplits(facts, nearOf(forgetTopic), seed).forget;
+  const numbers = [...new Set(rows.map(({ fact }) => fact))].sort((a, b) => a - b);
+  const half = new Set(numbers.filter((_, i) => i % 2 === 0));
+  const near = rows.filter(({ fact }) => half.has(fact));
+  const all = [...retain];
+  near.forEach((row, i) => {
+    all.splice(Math.floor(i * (retain.length / near.length + 1)), 0, row);
+  });
+  return all;
+}

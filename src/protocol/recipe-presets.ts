@@ -81,6 +81,22 @@ export const presets: readonly RecipePreset[] = [
     },
   },
   {
+    id: 'demo-gone',
+    label: 'Demo: gone, not hidden',
+    help: 'RMU on attention, dense layers, shared experts and the target expert, up to its layer: 12 % of the demo model instead of 1.6 %. What it takes does not come back when the expert is forbidden or weights are rounded. Put rows of the neighbouring topic into the retain set.',
+    source: 'Our measurement on the demo model, three seeds: docs/gone-not-hidden.md',
+    recipe: {
+      ...demoReading,
+      target: 'auto',
+      train: { components: [{ kind: 'attention' }, { kind: 'dense' }, { kind: 'shared' }, { kind: 'target' }] },
+      method: 'rmu',
+      methodOptions: { c: { timesHiddenNorm: 8 }, retainWeight: 150, controlVector: 'seed' },
+      retainLoss: { kind: 'kl', weight: 2 },
+      optimizer: { lr: 1e-3, ...demoOptimizer },
+      steps: 100,
+    },
+  },
+  {
     id: 'paper',
     label: 'Paper: NPO',
     help: 'NPO with beta 0.001, lr 1e-4, batch 16, retain weight 1, anchor 1.',

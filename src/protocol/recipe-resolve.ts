@@ -45,8 +45,12 @@ function retainLoss(recipe: Recipe, method: MethodId): Result<ResolvedRecipe['re
 
 function componentFault({ kind, layers, experts }: ComponentChoice): Result<void> {
   if (experts && kind !== 'expert') return fail('bad-data', `Recipe field "train.components": "experts" has no meaning for kind "${kind}".`, 'Take it out.');
-  if (layers && (kind === 'embedding' || kind === 'head'))
-    return fail('bad-data', `Recipe field "train.components": "layers" has no meaning for kind "${kind}", which belongs to no layer.`, 'Take it out.');
+  if (layers && (kind === 'embedding' || kind === 'head' || kind === 'target'))
+    return fail(
+      'bad-data',
+      `Recipe field "train.components": "layers" has no meaning for kind "${kind}", ${kind === 'target' ? 'which lies where the target does' : 'which belongs to no layer'}.`,
+      'Take it out.',
+    );
   return ok(undefined);
 }
 

@@ -1,6 +1,6 @@
 /** The recipe `*.uoe.json` as zod 4 schemas (DESIGN 4.2): what a person may write, and every type made from it. */
 import { z } from 'zod';
-import { componentKinds, type TrainChoice } from './train-choice';
+import { choiceKinds, type TrainChoice } from './train-choice';
 
 const path = z.string().min(1);
 const whole = z.int().min(0);
@@ -19,7 +19,7 @@ const targetSchema = z.union([
   z.strictObject({ esft: path }),
 ]);
 
-const componentSchema = z.strictObject({ kind: z.enum(componentKinds), layers: z.array(whole).min(1).optional(), experts: z.array(whole).min(1).optional() });
+const componentSchema = z.strictObject({ kind: z.enum(choiceKinds), layers: z.array(whole).min(1).optional(), experts: z.array(whole).min(1).optional() });
 
 const trainSchema = z.union([
   z.enum(['expert+router', 'expert', 'router', 'full']),

@@ -4,8 +4,12 @@
 export const componentKinds = ['router', 'expert', 'shared', 'attention', 'dense', 'norm', 'embedding', 'head'] as const;
 export type ComponentKind = (typeof componentKinds)[number];
 
+/** What a recipe may name: a kind of parts, or the target experts whichever they are. */
+export const choiceKinds = [...componentKinds, 'target'] as const;
+export type ChoiceKind = (typeof choiceKinds)[number];
+
 export interface ComponentChoice {
-  readonly kind: ComponentKind;
+  readonly kind: ChoiceKind;
   /** All where left out. */
   readonly layers?: readonly number[];
   /** Of kind `expert`; all where left out. */
@@ -25,7 +29,7 @@ export type TrainChoice = SimpleTrain | 'full' | { readonly lora: LoraChoice } |
 /** Only parts of the target experts and of the routers of their layers. */
 export const isOfTarget = (train: TrainChoice): train is SimpleTrain => train === 'expert+router' || train === 'expert' || train === 'router';
 
-const names: Readonly<Record<ComponentKind, string>> = {
+const names: Readonly<Record<ChoiceKind, string>> = {
   router: 'routers',
   expert: 'experts',
   shared: 'shared experts',
@@ -34,9 +38,11 @@ const names: Readonly<Record<ComponentKind, string>> = {
   norm: 'norms',
   embedding: 'embedding',
   head: 'head',
+  target: 'target experts',
 };
 
 const componentWords = ({ kind, layers, experts }: ComponentChoice): string => {
+  if (kind === 'target') return 'the target experts';
   const which = experts ? `${names[kind]} ${experts.join(', ')}` : names[kind];
   return layers ? `${which} of layer${layers.length === 1 ? '' : 's'} ${layers.join(', ')}` : experts ? which : `all ${which}`;
 };

@@ -5,7 +5,7 @@ import type { OpenModel } from '../passes/model';
 import { refuse } from '../protocol/fault';
 import type { ExpertId, Target } from '../protocol/records';
 import { type TensorRef, unitName } from '../protocol/tensors';
-import type { ComponentChoice, ComponentKind } from '../protocol/train-choice';
+import type { ChoiceKind, ComponentChoice } from '../protocol/train-choice';
 
 /** Units of parts, each once. */
 function unitsOf(model: OpenModel, parts: readonly Pick<ComponentPart, 'ref'>[]): TensorRef[] {
@@ -25,12 +25,12 @@ function targetParts(model: OpenModel, { experts, train }: Target): Pick<Compone
   });
 }
 
-const matches = ({ kind, layers, experts }: ComponentChoice, part: ComponentPart): boolean =>
-  part.kind === kind &&
+const matches = ({ kind, layers, experts }: ComponentChoice, part: ComponentPart, targets: readonly ExpertId[]): boolean =>
+  (kind === 'target' ? targets.some(({ layer, expert }) => part.layer === layer && part.expert === expert) : part.kind === kind) &&
   (layers === undefined || (part.layer !== null && layers.includes(part.layer))) &&
   (experts === undefined || (part.expert !== undefined && experts.includes(part.expert)));
 
-const called: Readonly<Record<ComponentKind, string>> = {
+const called: Readonly<Record<ChoiceKind, string>> = {
   router: 'router',
   expert: 'experts',
   shared: 'shared experts',
@@ -39,11 +39,13 @@ const called: Readonly<Record<ComponentKind, string>> = {
   norm: 'norms',
   embedding: 'embedding',
   head: 'head',
+  target: 'target experts',
 };
 
-/** Refuses a choice that names what the model does not have. */
-function refuseMissing({ layers, shape }: Architecture, parts: readonly ComponentPart[], choice: ComponentChoice): void {
+/** Refuses a choice that names what the model does not have. A whole kind among others may be missing: it has no effect. */
+function refuseMissing({ layers, shape }: Architecture, parts: readonly ComponentPart[], choice: ComponentChoice, alone: boolean): void {
   const { kind, experts } = choice;
+  if (kind === 'target' || (!alone && choice.layers === undefined && experts === undefined)) return;
   const beyond = experts?.find((expert) => expert >= shape.experts);
   if (beyond !== undefined)
     refuse('out-of-range', `"train.components" names expert ${beyond}, which does not exist.`, `Experts are 0 to ${shape.experts - 1}.`);
@@ -70,13 +72,16 @@ export const highestTarget = (experts: readonly ExpertId[]): number => Math.max(
 /** Parts that a choice of whole kinds trains. `hidden`: the loss acts after the highest target layer, so that nothing above it trains. */
 function chosenParts(model: Architecture, { experts, train }: Target, hidden: boolean): ComponentPart[] {
   const parts = componentParts(model);
-  if (typeof train === 'object' && 'components' in train) for (const choice of train.components) refuseMissing(model, parts, choice);
+  if (typeof train === 'object' && 'components' in train) {
+    const alone = train.components.length === 1;
+    for (const choice of train.components) refuseMissing(model, parts, choice, alone);
+  }
   const top = hidden ? highestTarget(experts) : null;
   const reached = ({ kind, layer }: ComponentPart) => top === null || (layer === null ? kind === 'embedding' : layer <= top);
   const chosen = (part: ComponentPart): boolean => {
     if (train === 'full') return true;
     if (typeof train !== 'object') return false;
-    return 'lora' in train ? isAdapted(part) : train.components.some((choice) => matches(choice, part));
+    return 'lora' in train ? isAdapted(part) : train.components.some((choice) => matches(choice, part, experts));
   };
   const own = parts.filter((part) => chosen(part) && reached(part));
   if (own.length === 0)

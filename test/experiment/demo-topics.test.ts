@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { type DemoFacts, makeTopicSplits, type TopicQuestion, toJsonLines, topicRoles } from '../../src/experiment/demo-topics';
+import { type DemoFacts, makeTopicSplits, retainWithNear, type TopicQuestion, toJsonLines, topicRoles } from '../../src/experiment/demo-topics';
 import { FaultError } from '../../src/protocol/fault';
 
 const data = path.resolve('demo', 'data');
@@ -16,6 +16,7 @@ describe('demo topics', () => {
     const splits = makeTopicSplits(facts, 'hazards', 1);
     expect(toJsonLines(splits.forget)).to.equal(committed('forget.jsonl'));
     expect(toJsonLines(splits.retain)).to.equal(committed('retain.jsonl'));
+    expect(toJsonLines(retainWithNear(facts, 'hazards', 1))).to.equal(committed('retain-near.jsonl'));
     expect(toJsonLines(splits.evaluate.forget)).to.equal(committed('eval/forget.jsonl'));
     expect(toJsonLines(splits.evaluate.near)).to.equal(committed('eval/near.jsonl'));
     expect(toJsonLines(splits.evaluate.retain)).to.equal(committed('eval/retain.jsonl'));

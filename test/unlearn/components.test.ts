@@ -209,6 +209,12 @@ describe('components', () => {
       ];
       for (const [choice, words] of wrong) expect(() => trainedUnits(given.model, target(choice))).to.throw(words);
       expect(() => trainedUnits(given.model, target({ kind: 'head' }), true)).to.throw(/at or below layer/);
+      const own = trainedUnits(given.model, { experts: [{ layer: shape.moeLayers[0], expert: 1 }], train: 'expert' }).map(unitName);
+      const named: Target = {
+        experts: [{ layer: shape.moeLayers[0], expert: 1 }],
+        train: { components: [{ kind: 'target' }, { kind: 'shared' }, { kind: 'dense' }] },
+      };
+      expect(trainedUnits(given.model, named).map(unitName), 'the target; kinds that the model lacks have no effect beside it').to.deep.equal(own);
       expect(trainedUnits(given.model, target({ kind: 'router' })).map(unitName)).to.have.length(shape.moeLayers.length);
     }));
 });
