@@ -15,6 +15,8 @@ import { addPartGradient, gradientOf, namesOfTrained, unitsOnTape, type WeightGr
 const sliceBytes = 96 * 2 ** 20;
 /** Rows of activations per product with a slice, so that logits stay below 64 MiB for most slices. */
 const headRows = 1024;
+/** Rows that a kernel takes together at most (tensor/native/steady-kernels.ts). */
+const vectorRows = 16;
 
 /** Tokens of the vocabulary in one slice. */
 function sliceTokens({ ends }: OpenModel): number {
@@ -79,10 +81,15 @@ async function eachRows(
   signal: AbortSignal | undefined,
   body: (from: number, to: number) => void,
 ): Promise<void> {
-  await eachBlock(rows, Math.min(headRows, rowsAtOnce(shape[0] * shape[1])), async (from, to) => {
+  const most = Math.min(headRows, rowsAtOnce(shape[0] * shape[1]));
+  let to = 0;
+  for (let from = 0; from < rows; from = to) {
+    // TensorFlow takes rows in vectors: only the last few, on their own, are short of one.
+    const left = Math.min(most, rows - from);
+    to = from + (left - (left % vectorRows) || left);
     body(from, to);
     await breathe(signal);
-  });
+  }
 }
 
 /** Final norm of chosen rows of the last stream: `[N, d]`. */
