@@ -59,12 +59,13 @@ export function runFigures(folder) {
   };
 }
 
-/** Affinities of the forget set, from the first run that chose its own expert by them. */
+/** Affinities of the forget set, from the first run that looked for its expert or for the layer that a random one is not drawn from. */
 function attributionOf(workspace, runs) {
   for (const { id } of runs) {
-    const record = readJson(path.join(workspace, '.uoe/runs', id, 'attribution.json'));
-    // Where the target was given only some rows are routed, to compare with after.
-    if (record === null || readJson(path.join(workspace, '.uoe/runs', id, 'recipe.json'))?.target !== 'auto') continue;
+    const [record, recipe] = ['attribution.json', 'recipe.json'].map((name) => readJson(path.join(workspace, '.uoe/runs', id, name)));
+    // Where the target was given only some rows are routed, to compare with after; a topic of its own has other rows.
+    const attributed = recipe?.target === 'auto' || recipe?.target?.random !== undefined;
+    if (record === null || !attributed || !/demo[/\\]data[/\\]forget\.jsonl$/.test(recipe.forget)) continue;
     return { tokens: record.tokens, sequences: record.sequences, ranking: record.ranking, layers: record.layers };
   }
   return null;

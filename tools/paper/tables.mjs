@@ -28,7 +28,7 @@ export const tables = [
       trained: ['all parameters', 'all routers', 'all experts', 'LoRA, rank 8', 'ESFT set, p 0.15', 'one expert', 'random expert'],
     },
     audit: [0],
-    audited: { trained: ['all parameters', 'one expert', 'random expert'] },
+    audited: { method: ['GDIFF', 'RMU'], trained: ['all parameters', 'one expert', 'random expert'] },
   },
   {
     id: 'topics',
@@ -68,7 +68,7 @@ export const tables = [
 ];
 
 /** What --quick runs in place of all that: the same way through, in a few minutes, with numbers that say nothing. */
-export const quickTables = [{ ...tables[0], title: 'A few steps of GDIFF', sweeps: ['quick'], audit: [0] }];
+export const quickTables = [{ ...tables[0], title: 'Ten steps of GDIFF', sweeps: ['quick'], audited: { trained: ['one expert'] } }];
 
 export const isAudited = ({ audit, audited = {} }, { labels }) =>
   audit !== undefined && Object.entries(audited).every(([axis, values]) => values.includes(labels[axis]));
