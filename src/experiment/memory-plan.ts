@@ -1,5 +1,6 @@
 /** What the phases of a run need, from shapes alone: bytes read from disk, and the largest peak. */
 
+import { frozenRowBytes } from '../passes/frozen-outputs';
 import { keptShare, keptStreams } from '../passes/kept-forward';
 import { layersToKeep, productShare, stepSize } from '../passes/kept-products';
 import { allParts, weightLimits } from '../passes/model';
@@ -9,7 +10,7 @@ import type { ResolvedRecipe } from '../protocol/recipe';
 import type { Target } from '../protocol/records';
 import { bytesPerElement, type Dtype, elementCount, unitName } from '../protocol/tensors';
 import { backendInUse } from '../tensor/backend';
-import { placesOf, type TrainedSizes } from '../unlearn/training-set';
+import { lastWanted, placesOf, rowsUsed, stepWindow, type TrainedSizes } from '../unlearn/training-set';
 import type { ModelHandle } from './open-recipe';
 import { spreadRows } from './routing-change';
 
@@ -105,9 +106,12 @@ export interface PlannedSets {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const longest = (rows: readonly number[], count: number): number => sum([...rows].sort((a, b) => b - a).slice(0, count));
+/** Rows are chosen by their numbers alone. */
+const fake = () => ({}) as never;
 
 /**
  * A whole run. `found`: whether a pass over all rows looks for the target; then `target` stands for it and its lowest layer is the worst case.
+ * `stored`: passes of the original are kept on disk.
  * Every expert is taken to be read by every pass, every batch to hold the longest rows.
  */
 export function runMemory(
@@ -116,6 +120,7 @@ export function runMemory(
   sets: PlannedSets,
   target: Target,
   found: boolean,
+  stored: boolean,
   trainedValues: TrainedSizes,
   processBytes: number,
 ): PhasePlan & { readonly parts: MemoryParts } {
@@ -129,19 +134,31 @@ export function runMemory(
   const suffix = weights.total - weights.below(lowest);
   const hidden = recipe.method === 'rmu' && recipe.retainLoss.kind === 'none';
 
-  const used = (rows: readonly number[]): number => (found || recipe.batchSize === 'all' ? sum(rows) : longest(rows, recipe.steps * recipe.batchSize));
-  const setTokens = used(sets.forget) + used(sets.retain);
-  const passTokens = found ? sum(sets.forget) + sum(sets.retain) : setTokens;
-  const passStore = originalPassBytes(model, passTokens);
-  const kept = found && passStore > budget * passShare ? 0 : passStore;
+  // Steps are prepared a window at a time; attribution passes over all forget rows and the retain rows of the first (experiment/run.ts).
+  const { topK } = model.shape;
+  const rows = { forget: sets.forget.map(fake), retain: sets.retain.map(fake) };
+  const window = stepWindow(model, recipe, rows, 1, stored);
+  const used = rowsUsed(recipe, rows, window);
+  const tokensOf = (set: 'forget' | 'retain') => sum(used[set].map((line) => sets[set][line]));
+  const setTokens = tokensOf('forget') + tokensOf('retain');
+  const passTokens = found ? sum(sets.forget) + (stored ? sum(sets.retain) : tokensOf('retain')) : setTokens;
+  // What a pass of attribution keeps stays to the end of the run: the entrances of layers with experts, the last stream where it is compared with, and choices.
+  const ofPass = passTokens * ((moeLayers.length + (lastWanted(recipe).size > 0 ? 1 : 0)) * row + moeLayers.length * topK * 2);
+  const kept = found && !stored && originalPassBytes(model, passTokens) <= budget * passShare ? ofPass : 0;
   const finding = kept + liveStreams * passTokens * row;
 
-  const compared = [sets.forget, sets.retain].map((rows) => longest(rows, spreadRows(rows.length).length));
-  const routing = sum(compared) * (row + moeLayers.length * (model.shape.topK * 4 + experts * 12));
+  const compared = [sets.forget, sets.retain].map((lengths) => longest(lengths, spreadRows(lengths.length).length));
+  // The stream that comparisons begin with, the original's choices, and those of a comparison.
+  const routing = sum(compared) * (row + moeLayers.length * topK * 6 + experts * 4);
   const checked = sets.checks.map(sum);
   // A token's outputs of the experts it chooses; a router in training adds few.
-  const frozen = isRouted ? Math.min(budget * frozenShare, setTokens * model.shape.topK * (row + 96)) : 0;
-  const constants = setTokens * row * 4 + frozen;
+  const frozen = isRouted ? Math.min(budget * frozenShare, setTokens * topK * frozenRowBytes(d)) : 0;
+  // Router inputs and what they are added to, or the entrance; the original's stream that RMU or KL compares with; choices. While a window is prepared, that of the steps before is there.
+  const hiddenMethod = recipe.method === 'rmu';
+  const entrance = isRouted ? 2 : start.at === 'tokens' ? 0 : 1;
+  const compares = (hiddenMethod ? 1 : 0) + (kept === 0 && lastWanted(recipe).has('retain') ? 1 : 0);
+  const windows = window.to < recipe.steps ? 2 : 1;
+  const constants = windows * setTokens * ((entrance + compares) * row + (hiddenMethod ? 0 : moeLayers.length * topK * 2)) + frozen;
   const trained = 4 * (trainedValues.parameters * copiesOfTrained + trainedValues.merged * copiesOfMerged);
   const batch = (rows: readonly number[]) => (recipe.batchSize === 'all' ? sum(rows) : longest(rows, Math.min(rows.length, recipe.batchSize)));
   const longestRows = (rows: readonly number[]) =>
@@ -158,9 +175,13 @@ export function runMemory(
   const ofLayer = stepTokens * row * keptStreams;
   const keptOfStep = Math.min(ofLayer * (lastLayer + 1 - lowest), Math.max(ofLayer, budget * keptShare));
   const step = stepTokens * row * liveStreams + keptOfStep;
-  const cache = constants + routing + sum(checked) * row;
+  const cache = kept + constants + routing + sum(checked) * row;
   const largestSet = Math.max(0, ...sets.evaluate.map(({ rows }) => sum(rows)));
-  const measuring = Math.max(0, largestSet, ...checked, ...compared) * row * liveStreams;
+  // A set that is measured has the stream it begins with besides those of a pass.
+  const measuring =
+    Math.max(0, largestSet * (liveStreams + 1), ...checked.map((tokens) => tokens * liveStreams), ...compared.map((tokens) => tokens * liveStreams)) * row;
+  // Preparation passes over the rows of a window, where attribution has not.
+  const preparing = kept > 0 ? 0 : setTokens * row * (liveStreams + 2);
 
   const perStep = hidden ? 0 : 2 * suffix * recipe.accumulate;
   const checks = recipe.checks ? Math.floor(recipe.steps / recipe.checks.everySteps) + 2 : 0;
@@ -176,7 +197,7 @@ export function runMemory(
   const fingerprint = checkpoint.totalBytes <= wholeFingerprint ? checkpoint.totalBytes : 0;
   const [vocabulary] = model.ends.head.shape;
   const logits = headCopies * Math.min(headRows, Math.max(stepTokens, largestSet)) * Math.min(vocabulary, headSlice) * 4;
-  const working = Math.max(step + products + (hidden ? 0 : logits), measuring + (largestSet > 0 ? logits : 0)) + workingBytes();
+  const working = Math.max(step + products + (hidden ? 0 : logits), measuring + (largestSet > 0 ? logits : 0), preparing) + workingBytes();
   const training = { cache: Math.round(cache), optimizer: trained, activations: Math.round(working) };
   const search = { cache: Math.round(kept), optimizer: 0, activations: Math.round(finding - kept + workingBytes()) };
   const parts = {

@@ -98,6 +98,7 @@ function needs(opened: OpenedRecipe, processBytes: number, target?: readonly Exp
     checks: checks ? [checks.forget, ...checks.utility].map(lengths) : [],
     evaluate: evaluationSets(opened).map(({ role, set }) => ({ role, rows: lengths(set) })),
   };
+  const stored = isWorthKeeping(handle, sequencesOf(opened));
   const needed = (change: Partial<ResolvedRecipe>) => {
     const cut = (list: readonly number[]) => list.map((length) => Math.min(length, change.maxLength ?? length));
     const changed = {
@@ -108,7 +109,7 @@ function needs(opened: OpenedRecipe, processBytes: number, target?: readonly Exp
     };
     const changedRecipe = { ...recipe, ...change } as ResolvedRecipe;
     const changedTarget = { ...counted, train: changedRecipe.train };
-    return runMemory(handle, changedRecipe, changed, changedTarget, found, trainedSizes(model, changedRecipe, changedTarget), processBytes);
+    return runMemory(handle, changedRecipe, changed, changedTarget, found, stored, trainedSizes(model, changedRecipe, changedTarget), processBytes);
   };
   return { named, counted, trained, trainedParameters, sets, needed };
 }
