@@ -8,7 +8,7 @@ import type { RunRecord } from '../../src/protocol/records';
 
 const recipe = { model: 'model', forget: 'forget.jsonl', retain: 'retain.jsonl' };
 const noFile = async () => fail('not-found', 'no file');
-const plan = (json: unknown) => planSweep(json, '/work/a.sweep.json', noFile);
+const plan = (json: unknown) => planSweep(json, '/study/a.sweep.json', noFile);
 const refused = async (json: unknown): Promise<string> => {
   const made = await plan(json);
   return made.ok ? 'it went well' : sentence(made.fault);
@@ -19,7 +19,7 @@ describe('a sweep file', () => {
     const { name, tasks } = unwrap(await plan({ recipe, vary: { 'anchor.weight': [0, 1], seed: [3, 4] } }));
     expect(name).to.equal('a');
     expect(tasks.map(({ labels }) => Object.values(labels).join())).to.deep.equal(['0,3', '0,4', '1,3', '1,4']);
-    expect(tasks[2].recipe).to.deep.include({ model: '/work/model', seed: 3, anchor: { weight: 1 } });
+    expect(tasks[2].recipe).to.deep.include({ model: '/study/model', seed: 3, anchor: { weight: 1 } });
     expect(new Set(tasks.map(({ id }) => id)).size).to.equal(4);
   });
 
@@ -35,9 +35,9 @@ describe('a sweep file', () => {
   });
 
   it('reads a recipe file, whose paths are against that file', async () => {
-    const read = async (file: string) => (file === '/work/sub/r.uoe.json' ? ok(recipe) : fail('not-found', file));
-    const made = unwrap(await planSweep({ recipe: 'sub/r.uoe.json', vary: { seed: [1] } }, '/work/a.json', read));
-    expect(made.tasks[0].recipe.forget).to.equal('/work/sub/forget.jsonl');
+    const read = async (file: string) => (file === '/study/sub/r.uoe.json' ? ok(recipe) : fail('not-found', file));
+    const made = unwrap(await planSweep({ recipe: 'sub/r.uoe.json', vary: { seed: [1] } }, '/study/a.json', read));
+    expect(made.tasks[0].recipe.forget).to.equal('/study/sub/forget.jsonl');
   });
 
   it('a task stays itself when threads, memory, order of keys or its siblings change, and no longer when a result could', async () => {
