@@ -50,7 +50,7 @@ function affinityText(attribution, experts) {
   return rank < 0 ? none : `${rank + 1}, ${attribution.ranking[rank].affinity.toFixed(4)}`;
 }
 
-function tableText({ id, title, paper, axes, rows, missing, audit, audited, shows = [], order }, attribution, drawn) {
+function tableText({ id, title, paper, about, axes, rows, missing, audit, audited, shows = [], order }, attribution, drawn) {
   const searched = rows.some((row) => row.searched.length > 0);
   const columns = measured.filter(([head]) => head !== 'Rate' || searched);
   const targets = shows.includes('target') ? [['Expert', (row) => expertsOf(row).join(', ') || none]] : [];
@@ -84,6 +84,7 @@ function tableText({ id, title, paper, axes, rows, missing, audit, audited, show
   return [
     `## ${title}`,
     ...(paper === null ? [] : ['', `The paper's ${paper}.`]),
+    ...(about === undefined ? [] : ['', `What it is about: [${about}](${about}).`]),
     ...missing.map((name) => `\n\`docs/paper/${name}.sweep.json\` does not exist yet: not run.`),
     ...(order?.method && drawn('paper-methods.svg') ? ['', '![UT against FE](paper-methods.svg)'] : []),
     '',

@@ -89,7 +89,7 @@ const bars = [
 /** Bars of the forget score under each audit. `rows`: `[{ name, returns: { asIs, forbidden, ... } }]` with spreads or null. Null without rows. */
 export function returning(rows) {
   if (rows.length === 0) return null;
-  const [left, width, top, bar] = [250, 420, 66, 9];
+  const [left, width, top, bar] = [250, 460, 66, 9];
   const pitch = bars.length * bar + 14;
   const x = (value) => left + value * width;
   const height = top + rows.length * pitch + 34;
@@ -97,7 +97,7 @@ export function returning(rows) {
     text(16, 20, 'Forget questions answered right, as the edited model is and under audits (lower: it does not come back)'),
     ...bars.map(
       ([, words, colour], i) =>
-        `<rect x="${16 + i * 140}" y="32" width="10" height="10" fill="${colour}"/>${text(30 + i * 140, 41, words, 'font-size="10.5"')}`,
+        `<rect x="${16 + i * 147}" y="32" width="10" height="10" fill="${colour}"/>${text(30 + i * 147, 41, words, 'font-size="10.5"')}`,
     ),
     ...[0, 0.25, 0.5, 0.75, 1].map(
       (value) =>
@@ -115,5 +115,5 @@ export function returning(rows) {
       }),
     ]),
   ];
-  return page(left + width + 40, height, 'What returns under audits', parts);
+  return page(left + width + 50, height, 'What returns under audits', parts);
 }

@@ -38,7 +38,15 @@ export const tables = [
     axes: ['topic'],
     shows: ['target'],
   },
-  { id: 'gone', title: 'What is trained against what returns', paper: null, sweeps: ['gone'], axes: ['trained'], audit: [0, 1, 2] },
+  {
+    id: 'gone',
+    title: 'What is trained against what returns',
+    paper: null,
+    about: 'gone-not-hidden.md',
+    sweeps: ['gone'],
+    axes: ['trained'],
+    audit: [0, 1, 2],
+  },
   {
     id: 'ranks',
     title: 'Which expert: GA on experts by the rank of their affinity',
