@@ -27,7 +27,10 @@ export const defaults = {
   anchorForm: given('paper' as const, `${paper}, Eq. 4`),
   routerProjection: given(false as boolean, `${paper}: not part of its method (it is GRIP's, arXiv 2601.16905)`),
   lora: {
-    rank: given(8, `${paper}, Table 3: of its three models rank 8 on every projection is 0.89, 0.92 and 0.26 %, where its LoRA rows name 0.87, 0.92 and 0.26 %; PEFT, default r`),
+    rank: given(
+      8,
+      `${paper}, Table 3: of its three models rank 8 on every projection is 0.89, 0.92 and 0.26 %, where its LoRA rows name 0.87, 0.92 and 0.26 %; PEFT, default r`,
+    ),
     alphaTimesRank: given(2, 'Common practice: alpha is twice the rank'),
   },
   optimizer: {

@@ -128,6 +128,21 @@ describe('The plan of a run', function () {
     }
   });
 
+  it('counts the rows that are prepared together, not all that a long run reads', async () => {
+    const many = (workspace: string) =>
+      writeRows(
+        path.join(workspace, 'retain.jsonl'),
+        Array.from({ length: 4000 }, () => ({ input_ids: Array.from({ length: 12 }, () => 5) })),
+      );
+    const fields = { target: { layer: 1, expert: 0 }, batchSize: 4, checks: null, evaluate: null };
+    const cacheOf = async (steps: number) => (await plan({ ...fields, steps }, many)).memoryParts.cache;
+    // 768 rows of 4000 at a time: a window, and the one before while the next is prepared.
+    const [window, all] = [await cacheOf(192), await cacheOf(1000)];
+    expect(all)
+      .to.be.above(window)
+      .and.below(2 * window);
+  });
+
   it('is refused where it is far beyond its budget, with the changes that would fit', async () => {
     const workspace = temporaryFolder();
     writeData(workspace);
