@@ -26,7 +26,7 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
         });
   const first = wantsFile ? run(t('Choose file…'), 'folder-opened') : run(t('Run'), 'play');
   if (!outcome) {
-    return html`<section class="score audit" aria-label=${title}>
+    return html`<section class="score audit" aria-label=${t('Audit: {0}', title)}>
       <header><h2>${title}</h2></header>
       <p class="dim">${asks}</p>
       <p>${refusal ?? notRun(seconds)}</p>
@@ -45,7 +45,7 @@ function audit(context: CompareContext, { id, title, asks, outcome, seconds, ref
     ],
   };
   const again = wantsFile ? first : run(outcome.source === 'audits.json' ? t('Run again') : t('Run on every set'), 'play');
-  return html`<section class="score audit" aria-label=${title}>
+  return html`<section class="score audit" aria-label=${t('Audit: {0}', title)}>
     <header><h2>${title}</h2><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
     <p class="dim">${asks}</p>
     ${beforeAfter({ width, before, after, interval, chance, series: roleSeries[outcome.series], label })}
