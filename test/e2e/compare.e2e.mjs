@@ -153,7 +153,10 @@ step('one click runs all audits: each is judged against the original under the s
     'quantise-4': 'Rounded to 4 bit',
   };
   for (const [id, title] of Object.entries(shown)) {
-    const facts = await view.getByRole('region', { name: `Audit: ${title}`, exact: true }).locator('.facts').textContent();
+    const facts = await view
+      .getByRole('region', { name: `Audit: ${title}`, exact: true })
+      .locator('.facts')
+      .textContent();
     const { after, underBefore, underAfter } = audits[id].sets.find(({ role }) => role === 'forget');
     for (const { score } of [after, underBefore, underAfter]) assert.ok(facts.includes(score.value.toFixed(3)), `${title}: ${facts}`);
   }
