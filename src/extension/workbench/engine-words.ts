@@ -229,7 +229,7 @@ const templates: readonly Template[] = [
   said('Gradient ascent without a retain loss: 35 steps, more do harm.'),
   said('Scrambles the hidden state after the target layer; about 35 steps to chance on the demo model.'),
   said(
-    'RMU on attention, dense layers, shared experts and the target expert, up to its layer: 12 % of the demo model instead of 1.6 %. What it takes does not come back when the expert is forbidden or weights are rounded. Put rows of the neighbouring topic into the retain set.',
+    'RMU on the dense layers and shared experts up to the target’s layer: 1.8 % of the demo model. What it takes does not come back when the expert is forbidden, weights are rounded or half of the facts are taught again for ten steps. Put rows of the neighbouring topic into the retain set.',
   ),
   said('NPO with beta 0.001, lr 1e-4, batch 16, retain weight 1, anchor 1.'),
   said('RMU with c 8000 and retain weight 1200, for Qwen1.5-MoE-A2.7B.'),
