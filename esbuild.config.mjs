@@ -165,6 +165,20 @@ export async function buildBench(folder) {
   await writeNative(folder);
 }
 
+/** What `npm run torture` runs: the programs of test/torture, one bundle each, and command line and engine as people have them. */
+export async function buildTorture(folder) {
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync('test/torture', { recursive: true });
+  const files = fs.readdirSync('test/torture').filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
+  const programs = Object.fromEntries(files.map((file) => [file.slice(0, -'.ts'.length), path.join('test/torture', file)]));
+  await build({ ...node, sourcemap: 'inline', entryPoints: { ...programs, cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: folder });
+  await writeWasm(path.join(folder, 'wasm'));
+  await writeReadingThread(folder);
+  await writeNative(folder);
+  await writeReport(folder);
+  writeNeutralText(path.join(folder, 'neutral'));
+}
+
 export async function buildAll() {
   fs.rmSync('dist', { recursive: true, force: true });
   const entries = { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' };
