@@ -410,6 +410,7 @@ export function createLoop(around: Surroundings): Loop {
         { signal: AbortSignal.any([signal, stop.signal]), onProgress },
       ),
     );
+    const endedAt = place();
     // A request would start a new engine and hide that this one ended.
     const crashed = !result.ok && state().engine.status === 'stopped';
     if (!crashed) await refreshRuns();
@@ -423,7 +424,7 @@ export function createLoop(around: Surroundings): Loop {
     const { record, evaluation } = result.value;
     if (run) set({ run: endedRun(run, record, recipe) });
     if (record.status === 'cancelled') return result;
-    await showRun(record.id);
+    await showRun(record.id, null, endedAt);
     if (evaluation) around.inform(t('Run {0}: {1}.', record.number, state().comparison?.headline ?? record.status), record.id);
     return result;
   }
@@ -438,9 +439,13 @@ export function createLoop(around: Surroundings): Loop {
     if (isActive(now)) set({ run: { ...now, status } });
   }
 
-  async function showRun(id: string, before: string | null = null): Promise<void> {
+  /** Where the person is: a command given since then has moved on, and the page stays with it. */
+  const place = () => `${state().step} ${model}`;
+
+  async function showRun(id: string, before: string | null = null, asked: string = place()): Promise<void> {
+    if (asked !== place()) return;
     const isSame = state().comparison?.run === id;
-    if (await comparison.show(id, before)) set({ step: 'compare', ...(isSame ? {} : { exported: null }) });
+    if (await comparison.show(id, before)) set({ ...(asked === place() ? { step: 'compare' as const } : {}), ...(isSame ? {} : { exported: null }) });
   }
 
   async function refreshRuns(): Promise<void> {

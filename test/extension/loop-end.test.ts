@@ -1,0 +1,31 @@
+import path from 'node:path';
+import { expect } from 'chai';
+import { openedPage } from './loop-page';
+
+const recipe = { model: 'm', forget: 'f', method: 'ga' as const, steps: 1, evaluate: null };
+
+describe('the end of a run on the page', () => {
+  it('leads to its comparison', async () => {
+    const { loop, store } = await openedPage({ name: 'own.uoe.json', recipe });
+    await loop.start();
+    expect([store.get().step, store.get().comparison?.run === store.get().run?.id]).to.deep.equal(['compare', true]);
+    loop.dispose();
+  });
+
+  it('gives way to a command given since', async () => {
+    for (const given of ['prompts', 'model'] as const) {
+      const { loop, store, files } = await openedPage({ name: 'own.uoe.json', recipe });
+      let command: Promise<void> | undefined;
+      store.subscribe(({ run }) => {
+        if (run?.status !== 'done' || command !== undefined) return;
+        command = Promise.resolve();
+        if (given === 'prompts') loop.show('find');
+        else command = loop.openModel(path.resolve('demo/checkpoint'), 'Demo', undefined, files);
+      });
+      await loop.start();
+      await command;
+      expect(store.get().step, given).to.equal('find');
+      loop.dispose();
+    }
+  });
+});
