@@ -121,9 +121,10 @@ export async function writeReport(to) {
   });
   const text = (ending) => outputFiles.find(({ path: file }) => file.endsWith(ending)).text;
   const script = text('.js').replaceAll('</script', '<\\/script');
-  const hash = crypto.createHash('sha256').update(script).digest('base64');
-  const parts = { 'SCRIPT-HASH': `sha256-${hash}`, STYLE: text('.css'), SCRIPT: script };
-  const page = fs.readFileSync('webview/report.html', 'utf8').replace(/%(SCRIPT-HASH|STYLE|SCRIPT)%/g, (_, name) => parts[name]);
+  const style = text('.css');
+  const hash = (content) => `sha256-${crypto.createHash('sha256').update(content).digest('base64')}`;
+  const parts = { 'SCRIPT-HASH': hash(script), 'STYLE-HASH': hash(style), STYLE: style, SCRIPT: script };
+  const page = fs.readFileSync('webview/report.html', 'utf8').replace(/%(SCRIPT-HASH|STYLE-HASH|STYLE|SCRIPT)%/g, (_, name) => parts[name]);
   fs.mkdirSync(to, { recursive: true });
   fs.writeFileSync(path.join(to, 'report.html'), page);
 }

@@ -2,9 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { type Fault, faultOf, sentence } from '../protocol/fault';
+import { plainJson, plainText } from '../protocol/plain-text';
 import { cancelledExit } from './interrupt';
 import { type CommonOptions, everywhere } from './options';
-import { plainJson, plainText } from './plain-text';
 import { barProgress, lineProgress, type ProgressDisplay } from './progress';
 import { openShell } from './shell';
 import type { Shown, Verb } from './verb';

@@ -3,7 +3,7 @@ import { SingleBar } from 'cli-progress';
 import { readableSize } from '../files/readable-size';
 import type { EngineEvents } from '../protocol/engine';
 import { duration } from '../protocol/numbers';
-import { plainText } from './plain-text';
+import { plainText } from '../protocol/plain-text';
 
 export interface ProgressDisplay {
   show(progress: EngineEvents['progress']): void;
@@ -16,7 +16,7 @@ const momentMs = 1000;
 const lineEveryMs = 5000;
 
 const amount = ({ done, total, unit }: EngineEvents['progress']): string =>
-  unit === 'bytes' ? `${readableSize(done)} of ${readableSize(total)}` : `${done} of ${total} ${unit}`;
+  plainText(unit === 'bytes' ? `${readableSize(done)} of ${readableSize(total)}` : `${done} of ${total} ${unit}`);
 
 /** For files and pipes. */
 export function lineProgress(write: (text: string) => void): ProgressDisplay {

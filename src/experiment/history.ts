@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { isOfTheFile } from '../files/disk-fault';
 import { parseJson } from '../files/read';
 import type { AuditRecord } from '../protocol/audits';
 import type { RunFolder } from '../protocol/engine';
-import { fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
+import { type Fault, fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
 import { parseRecipe, type Recipe } from '../protocol/recipe';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, RunRecord, StepRecord } from '../protocol/records';
 import type { RunReader } from './run-reader';
@@ -20,6 +21,8 @@ export interface History {
   readonly runs: readonly StoredRun[];
   /** Folders that hold no readable run, each with one sentence. */
   readonly broken: readonly { readonly folder: string; readonly why: string }[];
+  /** The disk's fault where it, and not what it holds, kept something from being read; null else. */
+  readonly unread: Fault | null;
 }
 
 export { runsFolder } from './runs-folder';
@@ -105,20 +108,25 @@ export const nextNumber = (records: readonly RunRecord[]): number => records.red
 export async function readHistory(reader: RunReader, workspace: string): Promise<History> {
   const root = runsFolder(workspace);
   const names = await reader.folders(root);
-  if (!names.ok) return { runs: [], broken: names.fault.code === 'not-found' ? [] : [{ folder: root, why: sentence(names.fault) }] };
+  if (!names.ok && names.fault.code === 'not-found') return { runs: [], broken: [], unread: null };
+  if (!names.ok) return { runs: [], broken: [{ folder: root, why: sentence(names.fault) }], unread: names.fault };
   const folders = names.value.filter((name) => !name.startsWith('.')).map((name) => path.join(root, name));
   const runs: StoredRun[] = [];
   const broken: { folder: string; why: string }[] = [];
+  let unread: Fault | null = null;
   for (let start = 0; start < folders.length; start += CONCURRENT) {
     const batch = folders.slice(start, start + CONCURRENT);
     const records = await Promise.all(batch.map((folder) => readRecord(reader, folder)));
     records.forEach((record, i) => {
       if (record.ok) runs.push({ folder: batch[i], record: record.value });
-      else broken.push({ folder: batch[i], why: record.fault.message });
+      else {
+        broken.push({ folder: batch[i], why: record.fault.message });
+        if (!isOfTheFile(record.fault)) unread ??= record.fault;
+      }
     });
   }
   runs.sort((a, b) => a.record.number - b.record.number || (a.record.startedAt < b.record.startedAt ? -1 : 1));
-  return { runs, broken };
+  return { runs, broken, unread };
 }
 
 /** Everything a run folder holds but tensors. A journal's last line that was cut off by a kill is left out. */
@@ -173,14 +181,17 @@ export async function resolveRun(reader: RunReader, workspace: string, text: str
   if (wanted === '') return fail('usage', 'No run was named.', list);
   if (/^#?\d+$/.test(wanted)) {
     const number = Number(wanted.replace('#', ''));
-    const { runs } = await readHistory(reader, workspace);
+    const { runs, unread } = await readHistory(reader, workspace);
     const found = runs.filter(({ record }) => record.number === number);
     if (found.length === 1) return ok(found[0].folder);
     if (found.length > 1)
       return fail('conflict', `Run number ${number} is that of ${found.map(({ record }) => record.id).join(' and ')}.`, 'Name the run by its id or folder.');
+    if (unread) return { ok: false, fault: unread };
   } else if (wanted !== '.' && wanted !== '..' && !/[/\\]/.test(wanted)) {
     const folder = path.join(runsFolder(workspace), wanted);
-    if ((await reader.text(path.join(folder, 'run.json'))).ok) return ok(folder);
+    const record = await reader.text(path.join(folder, 'run.json'));
+    if (record.ok) return ok(folder);
+    if (record.fault.code !== 'not-found') return record;
   }
   const folder = path.resolve(current, wanted);
   const record = await reader.text(path.join(folder, 'run.json'));
@@ -192,7 +203,9 @@ export async function resolveRun(reader: RunReader, workspace: string, text: str
 async function readRecord(reader: RunReader, folder: string): Promise<Result<RunRecord>> {
   const json = await readJsonFile(reader, path.join(folder, 'run.json'));
   if (!json.ok) return json;
-  const record = checked<RunRecord>(json.value, runSchema, path.join(folder, 'run.json'));
+  const read = checked<RunRecord>(json.value, runSchema, path.join(folder, 'run.json'));
+  // A run is called what its folder is called, whatever the file says: the name leads nowhere else.
+  const record: Result<RunRecord> = read.ok ? ok({ ...read.value, id: path.basename(folder) }) : read;
   if (!record.ok || record.value.status !== 'running' || (await reader.held(path.join(folder, '.lock')))) return record;
   return ok({ ...record.value, status: 'interrupted', reason: 'Its process ended without a word; "uoe unlearn --resume" goes on from its last saved step.' });
 }

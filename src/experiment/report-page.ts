@@ -2,6 +2,7 @@
 import type { AnswersFigures, RoutingFigures, RunTable } from '../protocol/comparison-view';
 import type { RunFolder } from '../protocol/engine';
 import { fail, ok, type Result } from '../protocol/fault';
+import { mapStrings, plainText } from '../protocol/plain-text';
 import type { ReportPage } from '../protocol/report-page';
 import { comparisonView } from './comparison-view';
 import { pageBlocks, reportTitle } from './report';
@@ -49,5 +50,6 @@ export function filledPage(template: string, page: ReportPage): Result<string> {
   const [body, end, ...more] = middle?.split(dataPlace) ?? [];
   if (end === undefined || rest.length > 0 || more.length > 0)
     return fail('internal', 'The page of the report has no place for its data.', 'Build again: npm run build.');
-  return ok(`${head}${escapeHtml(page.title)}${body}${safeJson(page)}${end}`);
+  const shown = mapStrings(page, plainText);
+  return ok(`${head}${escapeHtml(shown.title)}${body}${safeJson(shown)}${end}`);
 }

@@ -3,9 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { version } from '../../package.json';
 import { UNFINISHED, writeJson } from '../files/atomic-write';
-import { makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
+import { listFolder, makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
 import { type Lock, takeLock } from '../files/lock';
-import { unwrap } from '../protocol/fault';
+import { refuse, unwrap } from '../protocol/fault';
 import type { RunRecord, SweepTaskId } from '../protocol/records';
 import { backendInUse } from '../tensor/backend';
 import { nextNumber, readHistory, runId, runsFolder } from './history';
@@ -47,6 +47,17 @@ function firstRecord({ recipe }: OpenedRecipe, id: string, number: number, now: 
   };
 }
 
+/** A run that is gone on with is written to; a folder from a stranger may hold links to other places. Throws FaultError. */
+export async function refuseLinks(run: string): Promise<void> {
+  const link = unwrap(await listFolder(run)).find((entry) => entry.link);
+  if (link)
+    refuse(
+      'bad-file',
+      `${path.join(run, link.name)} is a symbolic link: going on with the run would write where it leads.`,
+      'Replace it by a copy of what it names, or start a new run.',
+    );
+}
+
 /** `<workspace>/.uoe/runs/<id>/` with the resolved recipe and the first record. Throws FaultError; then no folder is left. */
 export async function createRunFolder(
   opened: OpenedRecipe,
@@ -58,6 +69,7 @@ export async function createRunFolder(
   const lock = await lockRuns(root);
   try {
     const history = await readHistory(diskReader, workspace);
+    if (history.unread && history.broken.some(({ folder }) => folder === root)) throw new FaultError(history.unread);
     const taken = new Set([...history.runs, ...history.broken].map(({ folder }) => path.basename(folder)));
     const now = new Date();
     const id = runId(now, opened.recipe.method, taken);

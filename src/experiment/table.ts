@@ -1,11 +1,12 @@
 /** Tables as text for terminals, as Markdown, and as CSV. */
 
+import { plainText } from '../protocol/plain-text';
 import type { Cell, Column } from '../protocol/report-page';
 
 export type { Cell, Column };
 
-/** Terminals break on control characters, tables on line ends. */
-export const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+/** Terminals break on control characters, tables on line ends, readers on marks that turn the direction of writing. */
+export const oneLine = (text: string): string => plainText(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim());
 
 /** Width in a terminal: characters, combining marks not counted. */
 const width = (text: string): number => [...text.replace(/\p{M}/gu, '')].length;

@@ -2,6 +2,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { Fault } from '../protocol/fault';
+import { plainText } from '../protocol/plain-text';
 import type { ExpertId } from '../protocol/records';
 import type { WebviewMessage } from '../protocol/webview-message';
 import type { DataRole, ProblemAction, RunRow, WorkbenchState, WorkbenchStep } from '../protocol/workbench';
@@ -11,6 +12,7 @@ import { demoName, readDemo } from './demo';
 import { askForCheckpoint, askForData, askForForm, askForParaphrases, askForTarget, confirmDiscard } from './dialogs';
 import type { EditorSelection } from './editor-selection';
 import type { ExportActions } from './export-actions';
+import { tell } from './notices';
 import { runActionsOf } from './run-actions';
 import { saveFigure } from './save-figure';
 import { shownName } from './shown-name';
@@ -63,8 +65,8 @@ export interface Actions {
   setUpNative(): Promise<void>;
   restartEngine(): Promise<void>;
   showLog(): void;
-  /** One message of the webview. */
-  act(message: WebviewMessage): void;
+  /** One message of the webview; ends with the work it asks for. Never rejects. */
+  act(message: WebviewMessage): Promise<void>;
 }
 
 export function actionsOf({ context, store, figures, loop, exports, selection, jobs, panel, setUpNative, log, report, workspace }: ActionParts): Actions {
@@ -91,7 +93,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
   async function unlearnSelection(): Promise<void> {
     const sources = selection.read();
     if (sources.length === 0) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('Select the text that the model should forget, then run "UOE: Unlearn Selection" again.'));
+      void tell(vscode.l10n.t('Select the text that the model should forget, then run "UOE: Unlearn Selection" again.'));
       return;
     }
     loop.setData('forget', sources);
@@ -243,10 +245,14 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     setUpNative,
     restartEngine: () => loop.restartEngine(),
     showLog: () => log.show(),
-    act(message) {
+    async act(message) {
       if (!vscode.workspace.isTrusted && message.type !== 'step') return;
       const handle = handlers[message.type] as (message: WebviewMessage) => unknown;
-      void Promise.resolve(handle(message)).catch((error: unknown) => log.error(error instanceof Error ? error : String(error)));
+      try {
+        await handle(message);
+      } catch (error) {
+        log.error(plainText(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+      }
     },
   };
 }

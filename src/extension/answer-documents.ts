@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { answersText } from '../experiment/answer-rows';
 import type { AnswersFigures } from '../protocol/comparison-view';
+import { plainText } from '../protocol/plain-text';
 import type { ComparisonView } from '../protocol/workbench';
 
 const scheme = 'uoe-answers';
@@ -30,7 +31,7 @@ export function createAnswerDocuments(): AnswerDocuments {
       const [one, other] = [view.before.label, view.label];
       const before = document(`${view.pair.replace('|', '-before-')}`, answersText(rows, 'before', one));
       const after = document(`${view.pair.replace('|', '-after-')}`, answersText(rows, 'after', other));
-      await vscode.commands.executeCommand('vscode.diff', before, after, vscode.l10n.t('Answers: {0} ↔ {1}', one, other));
+      await vscode.commands.executeCommand('vscode.diff', before, after, plainText(vscode.l10n.t('Answers: {0} ↔ {1}', one, other)));
     },
     dispose() {
       provider.dispose();

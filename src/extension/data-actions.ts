@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import type { Fault } from '../protocol/fault';
 import type { DataRole, WorkbenchState } from '../protocol/workbench';
 import { askForData, askForQuestions, severalFiles } from './dialogs';
+import { tellWarning } from './notices';
 import { openRecipeFile, saveRecipeFile } from './recipe-file';
 import { shownName } from './shown-name';
 import type { Loop } from './workbench/loop';
@@ -30,7 +31,7 @@ export function dataActionsOf({ loop, store, show, report }: DataActionParts): D
     const chosen = files.length > 0 ? files : await askForData(role, vscode.workspace.workspaceFolders?.[0]?.uri);
     if (chosen.length === 0) return;
     const used = severalFiles.includes(role) ? chosen : chosen.slice(0, 1);
-    if (used.length < chosen.length) void vscode.window.showWarningMessage(vscode.l10n.t('One file can be used here: {0} is taken.', shownName(used[0])));
+    if (used.length < chosen.length) void tellWarning(vscode.l10n.t('One file can be used here: {0} is taken.', shownName(used[0])));
     loop.setData(
       role,
       used.map((file) => fileSource(file.fsPath, shownName(file))),

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { expertName, fraction, percent, times } from '../protocol/numbers';
 import type { ExpertId } from '../protocol/records';
 import type { DataRole, exportForms, HeatmapFigures } from '../protocol/workbench';
+import { ask, choose } from './notices';
 import { ranking } from './workbench/heatmap';
 
 export const severalFiles: readonly DataRole[] = ['forget', 'stopUtility', 'evaluateUtility'];
@@ -54,7 +55,7 @@ export async function askForParaphrases(): Promise<vscode.Uri | undefined> {
 export async function askForQuestions(): Promise<DataRole | undefined> {
   const roles: readonly DataRole[] = ['evaluateForget', 'evaluateNear', 'evaluateUtility', 'stopForget', 'stopUtility'];
   const choices = roles.map((role) => ({ label: questionOf(role), role }));
-  return (await vscode.window.showQuickPick(choices, { title: vscode.l10n.t('UOE: Use as Questions') }))?.role;
+  return (await choose(choices, { title: vscode.l10n.t('UOE: Use as Questions') }))?.role;
 }
 
 export type AskedForm = (typeof exportForms)[number];
@@ -76,7 +77,7 @@ export async function askForForm(): Promise<AskedForm | undefined> {
     { label: vscode.l10n.t('Report'), description: vscode.l10n.t('one HTML page with every score'), form: 'report' },
     { label: vscode.l10n.t('Expert list'), description: vscode.l10n.t('the target in ESFT’s JSON form'), form: 'experts' },
   ];
-  return (await vscode.window.showQuickPick(choices, { title: vscode.l10n.t('UOE: Export') }))?.form;
+  return (await choose(choices, { title: vscode.l10n.t('UOE: Export') }))?.form;
 }
 
 /** Experts of all layers shown before those of each layer. */
@@ -107,7 +108,7 @@ export async function askForTarget(figures: HeatmapFigures): Promise<ExpertId | 
 
 /** True when the user says so. */
 async function confirmed(question: string, detail: string, yes: string): Promise<boolean> {
-  return (await vscode.window.showWarningMessage(question, { modal: true, detail }, yes)) === yes;
+  return (await ask(question, detail, yes)) === yes;
 }
 
 export const confirmDiscard = (): Promise<boolean> =>

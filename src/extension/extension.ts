@@ -3,6 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type Fault, sentence } from '../protocol/fault';
+import { plainText } from '../protocol/plain-text';
 import type { WebviewMessage } from '../protocol/webview-message';
 import type { WorkbenchState } from '../protocol/workbench';
 import { actionsOf } from './actions';
@@ -15,6 +16,7 @@ import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
 import { type Place, withoutPaths } from './hidden-paths';
 import { setUpNativeOf } from './native-setup';
+import { tell, tellError } from './notices';
 import { panelType } from './panel';
 import { presentJob } from './progress';
 import { promptActionsOf } from './prompt-actions';
@@ -80,13 +82,13 @@ function notifier(log: vscode.LogOutputChannel) {
   return {
     report(fault: Fault): void {
       if (fault.code === 'cancelled') return;
-      log.error(sentence(fault));
+      log.error(plainText(sentence(fault)));
       const showLog = vscode.l10n.t('Show Log');
-      void vscode.window.showErrorMessage(faultInWords(fault), showLog).then((answer) => answer === showLog && log.show());
+      void tellError(faultInWords(fault), showLog).then((answer) => answer === showLog && log.show());
     },
     crashed(reason: string, loop: Loop): void {
       const [restart, showLog] = [vscode.l10n.t('Restart'), vscode.l10n.t('Show Log')];
-      void vscode.window.showErrorMessage(vscode.l10n.t('The UOE engine stopped. {0}', inWords(reason)), restart, showLog).then((answer) => {
+      void tellError(vscode.l10n.t('The UOE engine stopped. {0}', inWords(reason)), restart, showLog).then((answer) => {
         if (answer === restart) void loop.restartEngine();
         if (answer === showLog) log.show();
       });
@@ -118,7 +120,7 @@ export interface ExtensionApi {
   readonly enginePid: () => number | undefined;
   readonly cancelJob: () => void;
   /** As if the page had asked. */
-  readonly act: (message: WebviewMessage) => void;
+  readonly act: (message: WebviewMessage) => Promise<void>;
   readonly panel: PanelHolder;
 }
 
@@ -135,9 +137,15 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     module: context.asAbsolutePath('dist/engine.js'),
     handshake: engineSettings,
     onStatus: (status) => onStatus(status),
-    onOutput: (line) => log.info(line),
+    onOutput: (line) => log.info(plainText(line)),
   });
-  const clean = () => withoutPaths(placesOf(context, loop.memento().model));
+  let cleaning = { of: '', text: withoutPaths([]) };
+  const clean = () => {
+    const places = placesOf(context, loop.memento().model);
+    const of = JSON.stringify(places);
+    if (of !== cleaning.of) cleaning = { of, text: withoutPaths(places) };
+    return cleaning.text;
+  };
   const panel: PanelHolder = createPanelHolder({
     dist: vscode.Uri.joinPath(context.extensionUri, 'dist'),
     store,
@@ -159,7 +167,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     inform: (text) => {
       if (panel.isVisible()) return;
       const show = vscode.l10n.t('Show');
-      void vscode.window.showInformationMessage(text, show).then((answer) => answer === show && panel.open());
+      void tell(text, show).then((answer) => answer === show && panel.open());
     },
   });
   const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });
@@ -184,14 +192,16 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   onStatus = (status) => {
     loop.engineChanged(status);
     if (status.status === 'ready')
-      log.info(`Engine ${status.answer.version}: ${status.answer.backend.name}, ${status.answer.backend.threads} threads. ${status.answer.backend.why}`);
+      log.info(
+        plainText(`Engine ${status.answer.version}: ${status.answer.backend.name}, ${status.answer.backend.threads} threads. ${status.answer.backend.why}`),
+      );
     if (status.status !== 'stopped' || status.requested) return;
-    log.error(`The engine stopped. ${status.reason}`);
+    log.error(plainText(`The engine stopped. ${status.reason}`));
     if (!panel.isVisible()) notify.crashed(status.reason, loop);
   };
 
   const resumeParts = { store, loop, resume: actions.resumeById, show: () => panel.open() };
-  const stopLog = engine.listen('log', ({ level, message }) => log[level](message));
+  const stopLog = engine.listen('log', ({ level, message }) => log[level](plainText(message)));
   const experts = createExpertTree(store, figures, vscode.Uri.joinPath(context.extensionUri, 'media'));
   const targetBadge = createTargetBadge(store);
   const expertView = vscode.window.createTreeView('uoe.experts', { treeDataProvider: experts, showCollapseAll: true });

@@ -23,15 +23,3 @@ export function withoutPaths(places: readonly Place[]): (text: string) => string
       return name ? `${name}${separator}` : '';
     });
 }
-
-/** Every string of a plain value through `clean`; the value itself where nothing in it changes. */
-export function cleaned<T>(value: T, clean: (text: string) => string): T {
-  if (typeof value === 'string') return clean(value) as T;
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
-  if (Array.isArray(value)) {
-    const list = value.map((entry) => cleaned(entry, clean));
-    return list.some((entry, index) => entry !== value[index]) ? (list as T) : value;
-  }
-  const entries = Object.entries(value).map(([name, entry]): [string, unknown] => [name, cleaned(entry, clean)]);
-  return entries.some(([name, entry]) => entry !== (value as Record<string, unknown>)[name]) ? (Object.fromEntries(entries) as T) : value;
-}

@@ -4,6 +4,7 @@ import type { NativePlan } from '../protocol/engine';
 import type { Fault } from '../protocol/fault';
 import { bytes } from '../protocol/numbers';
 import type { EngineClient } from './engine/client';
+import { offer, tell, withoutLinks } from './notices';
 
 export interface NativeSetupParts {
   readonly engine: EngineClient;
@@ -25,12 +26,9 @@ export const setUpNativeOf =
     if (!plan.ok) return report(plan.fault);
     const setUp = plan.value.present ? vscode.l10n.t('Set Up Again') : vscode.l10n.t('Set Up');
     const remove = vscode.l10n.t('Remove');
-    const chosen = await vscode.window.showInformationMessage(
+    const chosen = await offer(
       vscode.l10n.t('Set up TensorFlow as UOE’s backend?'),
-      {
-        modal: true,
-        detail: `${planWords(plan.value)}\n\n${vscode.l10n.t('It is proved in another process before it is used, and can be removed with the same command.')}`,
-      },
+      `${planWords(plan.value)}\n\n${vscode.l10n.t('It is proved in another process before it is used, and can be removed with the same command.')}`,
       ...(plan.value.present ? [setUp, remove] : [setUp]),
     );
     if (chosen === undefined) return;
@@ -40,7 +38,7 @@ export const setUpNativeOf =
       return;
     }
     const restart = vscode.l10n.t('Restart Engine');
-    const answer = await vscode.window.showInformationMessage(`${changed.words} ${vscode.l10n.t('The engine uses it from its next start.')}`, restart);
+    const answer = await tell(`${changed.words} ${vscode.l10n.t('The engine uses it from its next start.')}`, restart);
     if (answer === restart) await restartEngine();
   };
 
@@ -65,7 +63,7 @@ const setItUp = async (engine: EngineClient): Promise<Changed> =>
           signal: cancel.signal,
           onProgress: ({ phase, done, total }) => {
             const share = total > 0 ? (100 * done) / total : 0;
-            progress.report({ message: phase, increment: Math.max(0, share - shown) });
+            progress.report({ message: withoutLinks(phase), increment: Math.max(0, share - shown) });
             shown = Math.max(shown, share);
           },
         },

@@ -1,5 +1,6 @@
 /** A job in VS Code's own places: a quiet line while the workbench shows it, a cancellable notification while it does not. */
 import * as vscode from 'vscode';
+import { withoutIcons, withoutLinks } from './notices';
 import type { Job } from './workbench/job';
 
 export interface Visibility {
@@ -14,13 +15,17 @@ function showIn(location: vscode.ProgressLocation, job: Job): () => void {
     end = resolve;
   });
   const cancellable = location === vscode.ProgressLocation.Notification;
-  void vscode.window.withProgress({ location, title: cancellable ? `UOE: ${job.title}` : job.title, cancellable }, (progress, token) => {
+  const shownTitle = cancellable ? withoutLinks(`UOE: ${job.title}`) : withoutIcons(job.title);
+  void vscode.window.withProgress({ location, title: shownTitle, cancellable }, (progress, token) => {
     let shown = 0;
     const update = () => {
       const { message, share } = job.view();
       const now = 100 * (share ?? 0);
       // A new phase starts at 0 again; VS Code's bar only grows.
-      progress.report({ message, ...(share === null ? {} : { increment: Math.max(0, now - shown) }) });
+      progress.report({
+        message: cancellable ? withoutLinks(message) : withoutIcons(message),
+        ...(share === null ? {} : { increment: Math.max(0, now - shown) }),
+      });
       shown = Math.max(shown, now);
     };
     const stop = job.onChange(update);

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { WorkbenchState } from '../protocol/workbench';
 import { askForData } from './dialogs';
 import type { EditorSelection } from './editor-selection';
+import { tell } from './notices';
 import { shownName } from './shown-name';
 import type { PromptNode } from './trees/prompts';
 import { lineOf, placeOf } from './trees/prompts';
@@ -41,7 +42,7 @@ export function promptActionsOf({ store, figures, loop, selection }: PromptActio
     async addSelection() {
       const sources = selection.read();
       if (sources.length > 0) return add(sources);
-      void vscode.window.showInformationMessage(vscode.l10n.t('Select the text that the model should forget, then add it again.'));
+      void tell(vscode.l10n.t('Select the text that the model should forget, then add it again.'));
     },
     remove(node) {
       if (node?.kind === 'source') loop.removePrompts(loop.forgetSources().indexOf(node.source));

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { methodName } from '../protocol/run-table';
 import type { WorkbenchState } from '../protocol/workbench';
+import { tell } from './notices';
 import type { Loop } from './workbench/loop';
 import type { Store } from './workbench/store';
 
@@ -26,7 +27,7 @@ export function offerResume({ store, loop, resume, show }: ResumeOfferParts): vs
     const { id, number, method, step, plannedSteps } = interrupted;
     const [resumeIt, showIt] = [vscode.l10n.t('Resume'), vscode.l10n.t('Show')];
     const text = vscode.l10n.t('Run {0} ({1}) was cut off at step {2} of {3}. It can go on from there.', number, methodName(method), step, plannedSteps);
-    void vscode.window.showInformationMessage(text, resumeIt, showIt).then((answer) => {
+    void tell(text, resumeIt, showIt).then((answer) => {
       if (answer === resumeIt) void resume(id);
       if (answer === showIt) show();
     });

@@ -5,6 +5,7 @@ import { difference } from '../protocol/numbers';
 import { methodName } from '../protocol/run-table';
 import type { RunRow, WorkbenchState } from '../protocol/workbench';
 import { confirmDelete, confirmPermanent } from './dialogs';
+import { choose } from './notices';
 import type { Loop } from './workbench/loop';
 import type { Store } from './workbench/store';
 
@@ -52,7 +53,7 @@ export function runActionsOf({ loop, store, workspace, report }: RunActionParts)
           id: other.id,
         }));
       const title = vscode.l10n.t('Compare run {0} with', row.number);
-      const chosen = await vscode.window.showQuickPick([original, ...others], { title, matchOnDescription: true });
+      const chosen = await choose([original, ...others], { title, matchOnDescription: true });
       if (chosen) await loop.showRun(row.id, chosen.id);
     },
     async openFolder(row) {

@@ -1,8 +1,10 @@
 /** Status bar item: model and target, the step while a run goes on, an error colour after a crash. */
 import * as vscode from 'vscode';
 import { expertName } from '../protocol/numbers';
+import { plainText } from '../protocol/plain-text';
 import { trainedExperts } from '../protocol/trained-experts';
 import type { WorkbenchState } from '../protocol/workbench';
+import { withoutIcons } from './notices';
 
 export function statusText(state: WorkbenchState, stepsDone: number): string {
   const { model, run, job } = state;
@@ -26,8 +28,8 @@ export function createStatus(command: string): { update(state: WorkbenchState, s
     update(state, stepsDone) {
       const crashed = state.engine.status === 'stopped';
       const text = crashed ? vscode.l10n.t('UOE: engine stopped') : statusText(state, stepsDone);
-      item.text = `$(${crashed ? 'error' : 'circuit-board'}) ${text}`;
-      item.accessibilityInformation = { label: text };
+      item.text = `$(${crashed ? 'error' : 'circuit-board'}) ${withoutIcons(text)}`;
+      item.accessibilityInformation = { label: plainText(text) };
       item.backgroundColor = crashed ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
       if (state.model || crashed) item.show();
       else item.hide();

@@ -4,8 +4,18 @@ import { figureForms } from './comparison-view';
 import { dataRoles, exportForms, problemActions, resultActions, stepNames } from './workbench';
 
 const index = z.number().int().min(0);
+/** As many as a data file has rows; checked in one loop, since a look at each by zod would hold the host up. */
+const mostTicks = 1_000_000;
+const ticks = z.custom<number[]>(
+  (value) => Array.isArray(value) && value.length <= mostTicks && value.every((prompt) => Number.isSafeInteger(prompt) && prompt >= 0),
+);
 /** A file's name without its ending: nothing that could lead to another folder. */
 const figureName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$/);
+/** What a run's folder is called: no path. */
+const runName = z
+  .string()
+  .max(200)
+  .regex(/^[^./\\][^/\\]*$/);
 /** A heatmap of 94 × 128 as SVG is below 2 MB. */
 const mostFigureCharacters = 16_000_000;
 const settingsPatch = z
@@ -47,7 +57,7 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('clearData'), role: z.enum(dataRoles) }).strict(),
   z.object({ type: z.literal('read') }).strict(),
   z.object({ type: z.literal('useSelection') }).strict(),
-  z.object({ type: z.literal('tick'), prompts: z.array(index).max(10_000_000), ticked: z.boolean() }).strict(),
+  z.object({ type: z.literal('tick'), prompts: ticks, ticked: z.boolean() }).strict(),
   z.object({ type: z.literal('tokens'), prompt: index }).strict(),
   z.object({ type: z.literal('doctor') }).strict(),
   z.object({ type: z.literal('target'), layer: index, expert: index }).strict(),
@@ -62,13 +72,13 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('dismissInterrupted') }).strict(),
   z.object({ type: z.literal('steer'), action: z.enum(['pause', 'continue', 'keep', 'discard']) }).strict(),
   z.object({ type: z.literal('cancel'), id: index.optional() }).strict(),
-  z.object({ type: z.literal('showRun'), run: z.string().max(200) }).strict(),
-  z.object({ type: z.literal('compare'), before: z.string().max(200).nullable(), after: z.string().max(200) }).strict(),
+  z.object({ type: z.literal('showRun'), run: runName }).strict(),
+  z.object({ type: z.literal('compare'), before: runName.nullable(), after: runName }).strict(),
   z.object({ type: z.literal('readRouting'), prompts: z.enum(['forget', 'retain']) }).strict(),
   z.object({ type: z.literal('askAnswers') }).strict(),
   z.object({ type: z.literal('compareAnswers') }).strict(),
   z.object({ type: z.literal('audit'), audit: z.string().max(64) }).strict(),
-  z.object({ type: z.literal('runAgain'), run: z.string().max(200) }).strict(),
+  z.object({ type: z.literal('runAgain'), run: runName }).strict(),
   z.object({ type: z.literal('saveFigure'), name: figureName, form: z.enum(figureForms), content: z.string().min(1).max(mostFigureCharacters) }).strict(),
   z.object({ type: z.literal('export'), form: z.enum(exportForms) }).strict(),
   z.object({ type: z.literal('result'), action: z.enum(resultActions) }).strict(),

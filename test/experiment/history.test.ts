@@ -116,6 +116,11 @@ describe('a run folder', () => {
     ...rest,
   });
 
+  it('is called what its folder is called, wherever its file would lead', async () => {
+    const record = { ...whole.record, id: '../../../elsewhere/.uoe/runs/b' };
+    expect(unwrap(await readRunFolder(reader(files({ [at('a', 'run.json')]: JSON.stringify(record) })), folder)).record.id).to.equal('a');
+  });
+
   it('comes back as it was written', async () => {
     const all = files({
       [at('a', 'steps.jsonl')]: whole.steps.map((row) => `${JSON.stringify(row)}\n`).join(''),
@@ -123,7 +128,7 @@ describe('a run folder', () => {
       [at('a', 'attribution.json')]: JSON.stringify(whole.attribution),
       [at('a', 'evaluation.json')]: JSON.stringify(whole.evaluation),
     });
-    expect(unwrap(await readRunFolder(reader(all), folder))).to.deep.equal(whole);
+    expect(unwrap(await readRunFolder(reader(all), folder))).to.deep.equal({ ...whole, record: { ...whole.record, id: 'a' } });
   });
 
   it('reads audits.json of when the forbidden expert was the only audit', async () => {

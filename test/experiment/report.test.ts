@@ -11,6 +11,7 @@ import { thinned } from '../../src/experiment/thinned';
 import { verdictOf } from '../../src/experiment/verdict';
 import type { RoutingFigures } from '../../src/protocol/comparison-view';
 import { unwrap } from '../../src/protocol/fault';
+import { plainText } from '../../src/protocol/plain-text';
 import type { EvaluationRecord } from '../../src/protocol/records';
 import type { ReportPage } from '../../src/protocol/report-page';
 import { evaluationRecord, questionSet, runFolder, runRecord } from './run-fixture';
@@ -178,12 +179,14 @@ describe('report as a page', () => {
           fc.constant('</script><script>alert(1)</script>'),
           fc.constant('<!--<script>'),
           fc.constant('$&$`%REPORT-DATA%'),
+          fc.constant('\u202egnp.exe \u001b[31m \u2066'),
           fc.string({ unit: 'binary', maxLength: 30 }),
         ),
         (text) => {
           const page = filled(runFolder({ record: runRecord({ reason: text, method: text }), evaluation: null }));
           expect(page.match(/<[a-z!/]/gi)).to.deep.equal(['<t', '</', '<s', '</', '<s', '</']);
-          expect((dataOf(page) as ReportPage).comparison.method).to.equal(text);
+          expect((dataOf(page) as ReportPage).comparison.method).to.equal(plainText(text));
+          expect(page).to.not.match(/[^\P{Cc}\n\t]|\p{Bidi_Control}/u);
         },
       ),
       { numRuns: 50 },
@@ -200,7 +203,11 @@ describe('report as a page', () => {
   it('as it is built, asks nothing of a network and runs no script but its own', () => {
     const built = fs.readFileSync(path.join(__dirname, 'report.html'), 'utf8');
     const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(built)?.[1] ?? '';
-    expect(policy).to.match(/^default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; script-src 'sha256-[\w+/=]+'$/);
+    expect(policy).to.match(
+      /^default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-[\w+/=]+'; font-src data:; img-src data:; script-src 'sha256-[\w+/=]+'$/,
+    );
+    const style = built.slice(built.indexOf('<style>') + 7, built.indexOf('</style>'));
+    expect(policy).to.include(crypto.createHash('sha256').update(style).digest('base64'));
     const script = built.slice(built.lastIndexOf('<script>') + 8, built.lastIndexOf('</script>'));
     expect(policy).to.include(crypto.createHash('sha256').update(script).digest('base64'));
     const outside = built.replace(script, '');

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { cleaned, withoutPaths } from '../../src/extension/hidden-paths';
+import { withoutPaths } from '../../src/extension/hidden-paths';
+import { mapStrings } from '../../src/protocol/plain-text';
 
 const clean = withoutPaths([
   { folder: '/home/ada', name: '~' },
@@ -22,10 +23,10 @@ describe('paths on the page', () => {
 
   it('are taken out of every string of a state, and a state without any stays the same object', () => {
     const state = { problem: { text: 'at /home/ada/project/x', actions: [{ label: 'a' }] }, numbers: [1, null], figures: Float32Array.of(1) };
-    expect(cleaned(state, clean)).to.deep.equal({ ...state, problem: { ...state.problem, text: 'at x' } });
-    const { figures } = cleaned(state, clean);
+    expect(mapStrings(state, clean)).to.deep.equal({ ...state, problem: { ...state.problem, text: 'at x' } });
+    const { figures } = mapStrings(state, clean);
     expect(figures).to.equal(state.figures);
     const plain = { a: 'b', c: [{ d: 1 }] };
-    expect(cleaned(plain, clean)).to.equal(plain);
+    expect(mapStrings(plain, clean)).to.equal(plain);
   });
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { requireExport } from './grants';
+import { requireExport, requireOwnRun } from './grants';
 import { tool } from './tool';
 
 export const exportRun = tool({
@@ -15,7 +15,8 @@ export const exportRun = tool({
   readOnly: false,
   async run({ run, to, form }, { request, workspace, grants }) {
     const place = await requireExport(grants, workspace, to);
-    const { folder, changed, proof, bytesWritten } = await request('exportRun', { run, workspace, to: place, form });
+    const own = await requireOwnRun(workspace, run);
+    const { folder, changed, proof, bytesWritten } = await request('exportRun', { run: own, workspace, to: place, form });
     return { folder, changed, proof, bytesWritten };
   },
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requireOwnRun } from './grants';
 import { tool } from './tool';
 
 const run = z.string().min(1).describe('Id or number of a run.');
@@ -38,7 +39,7 @@ export const readRun = tool({
   input: z.strictObject({ run }),
   readOnly: true,
   async run(given, { request, workspace }) {
-    const { record, recipe, steps, checks, evaluation } = await request('readRun', { run: given.run, workspace });
+    const { record, recipe, steps, checks, evaluation } = await request('readRun', { run: await requireOwnRun(workspace, given.run), workspace });
     const sets = evaluation?.sets.map(({ role, before, after }) => ({
       role,
       name: after.name,
@@ -67,7 +68,9 @@ export const compareRuns = tool({
   input: z.strictObject({ runs: z.array(run).min(1).max(100) }),
   readOnly: true,
   async run({ runs }, { request, workspace }) {
-    const forms = await request('compare', { runs, workspace });
+    const own: string[] = [];
+    for (const one of runs) own.push(await requireOwnRun(workspace, one));
+    const forms = await request('compare', { runs: own, workspace });
     return { table: forms.markdown, comparison: JSON.parse(forms.json) as unknown };
   },
 });

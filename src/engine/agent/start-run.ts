@@ -58,8 +58,8 @@ export const startRun = tool({
   input,
   readOnly: false,
   async run(given, host) {
-    requireRuns(host.grants);
-    const { record, folder } = await host.startRun(given.resume === undefined ? recipeOf(given, host) : null, given.resume);
+    const resume = await requireRuns(host.grants, host.workspace, given.resume);
+    const { record, folder } = await host.startRun(resume === undefined ? recipeOf(given, host) : null, resume);
     const { id, number, status, reason, method, target, steps, plannedSteps, keptStep, summary } = record;
     return {
       run: id,

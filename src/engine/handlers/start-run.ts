@@ -1,5 +1,6 @@
 import { resolveRun } from '../../experiment/history';
 import { resumeRun, startRun as start } from '../../experiment/run';
+import { refuseLinks } from '../../experiment/run-folder';
 import { diskReader } from '../../experiment/run-reader';
 import { unwrap } from '../../protocol/fault';
 import type { Handler } from '../call';
@@ -11,11 +12,12 @@ import { traced } from '../traced';
 export const startRun: Handler<'startRun'> = async (session, { recipe, folder, workspace, resume, trace, sweep }, call) => {
   const { hooks, end } = runHooks(session, call);
   try {
-    return await traced(trace, async () =>
-      resume === undefined
-        ? start(withSessionSettings(session, recipe), folder, workspace, sweep ? { ...hooks, sweep } : hooks)
-        : resumeRun(unwrap(await resolveRun(diskReader, workspace, resume, process.cwd())), hooks),
-    );
+    return await traced(trace, async () => {
+      if (resume === undefined) return start(withSessionSettings(session, recipe), folder, workspace, sweep ? { ...hooks, sweep } : hooks);
+      const run = unwrap(await resolveRun(diskReader, workspace, resume, process.cwd()));
+      await refuseLinks(run);
+      return resumeRun(run, hooks);
+    });
   } finally {
     end();
   }

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { AgentHost } from '../../engine/agent/tool';
 import { FaultError, faultOf, sentence, unwrap } from '../../protocol/fault';
+import { plainText } from '../../protocol/plain-text';
 import type { EngineClient } from '../engine/client';
 import type { Loop } from '../workbench/loop';
 import { offered } from './offered';
@@ -40,18 +41,27 @@ function hostOf({ engine, loop, workspace }: AgentParts, token: vscode.Cancellat
   };
 }
 
+/** What an agent wrote, as text: VS Code draws the question as Markdown. */
+function asText(text: string): vscode.MarkdownString {
+  const shown = new vscode.MarkdownString('', false).appendText(plainText(text));
+  shown.isTrusted = false;
+  shown.supportHtml = false;
+  return shown;
+}
+
 /** What a person is asked before a run. */
 function confirmation(input: unknown): vscode.LanguageModelToolConfirmationMessages {
-  const { resume, forget, method, preset, steps } = (input ?? {}) as Record<string, unknown>;
+  const { resume, method, preset, steps, recipe, ...named } = (input ?? {}) as Record<string, unknown>;
+  const forget = named.forget ?? (recipe as Record<string, unknown> | undefined)?.forget;
   const title = vscode.l10n.t('Start an unlearning run?');
-  if (resume !== undefined) return { title, message: vscode.l10n.t('Goes on with run {0}.', String(resume)) };
+  if (resume !== undefined) return { title, message: asText(vscode.l10n.t('Goes on with run {0}.', String(resume))) };
   const how = [method, preset, steps === undefined ? undefined : vscode.l10n.t('{0} steps', String(steps))].filter((part) => part !== undefined).join(', ');
   const message = vscode.l10n.t(
     'Trains one expert to forget {0} ({1}). It writes into .uoe/runs only; the checkpoint is not changed.',
     String(forget),
     how || '–',
   );
-  return { title, message };
+  return { title, message: asText(message) };
 }
 
 function registered(name: string, { title, writes }: (typeof offered)[string], parts: AgentParts): vscode.Disposable {
@@ -71,7 +81,7 @@ function registered(name: string, { title, writes }: (typeof offered)[string], p
         const answer = await tool.call(input, hostOf(parts, token));
         return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(JSON.stringify(answer))]);
       } catch (error) {
-        throw new Error(sentence(faultOf(error)));
+        throw new Error(plainText(sentence(faultOf(error))));
       }
     },
   });

@@ -1,6 +1,7 @@
 /** Model view: what was opened, what of it can be edited, and what computes. A welcome text shows while nothing is open. */
 import * as vscode from 'vscode';
 import { bytes, count, parameters } from '../../protocol/numbers';
+import { mapStrings, plainText } from '../../protocol/plain-text';
 import type { WorkbenchState } from '../../protocol/workbench';
 import type { Store } from '../workbench/store';
 
@@ -103,7 +104,8 @@ export function createModelTree(store: Store<WorkbenchState>): ModelTree {
   return {
     onDidChangeTreeData: changed.event,
     getChildren: (node) => (node ? [] : [...modelRows(store.get())]),
-    getTreeItem({ id, icon, label, description, tooltip, command }) {
+    getTreeItem(node) {
+      const { id, icon, label, description, tooltip, command } = mapStrings(node, plainText);
       const item = new vscode.TreeItem(label);
       item.id = id;
       item.description = description;

@@ -2,6 +2,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { count, fraction } from '../../protocol/numbers';
+import { plainText } from '../../protocol/plain-text';
 import type { PromptList, PromptTicks } from '../../protocol/prompts-view';
 import type { WorkbenchState } from '../../protocol/workbench';
 import type { Figures } from '../workbench/loop';
@@ -58,7 +59,10 @@ function promptsOf(source: Source, readSources: readonly Source[], list: PromptL
 function sourceItem(source: Source, at: number, prompts: readonly number[], ticks: PromptTicks | null): vscode.TreeItem {
   const { name, kind } = source.view;
   const ticked = prompts.filter((prompt) => ticks?.ticked[prompt] === 1).length;
-  const item = new vscode.TreeItem(path.basename(name), prompts.length > 0 ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None);
+  const item = new vscode.TreeItem(
+    plainText(path.basename(name)),
+    prompts.length > 0 ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None,
+  );
   item.id = `source-${at}-${name}`;
   const some =
     ticked < prompts.length ? vscode.l10n.t('{0} of {1} prompts', count(ticked), count(prompts.length)) : vscode.l10n.t('{0} prompts', count(prompts.length));
@@ -66,8 +70,8 @@ function sourceItem(source: Source, at: number, prompts: readonly number[], tick
   item.description = parts.filter(Boolean).join(' · ');
   item.iconPath = new vscode.ThemeIcon(kind === 'selection' ? 'selection' : 'file');
   item.contextValue = 'promptSource';
-  item.tooltip = `${name}: ${item.description}`;
-  const label = `${name}, ${item.description}`;
+  item.tooltip = plainText(`${name}: ${item.description}`);
+  const label = plainText(`${name}, ${item.description}`);
   item.accessibilityInformation = { label };
   if (prompts.length > 0) {
     const tooltip = ticked === prompts.length ? vscode.l10n.t('Leave all of them out') : vscode.l10n.t('Use all of them');
@@ -77,7 +81,7 @@ function sourceItem(source: Source, at: number, prompts: readonly number[], tick
 }
 
 function promptItem(prompt: number, list: PromptList, ticks: PromptTicks | null, openCommand: string, node: PromptNode): vscode.TreeItem {
-  const { text } = list.items[prompt];
+  const text = plainText(list.items[prompt].text);
   const mean = ticks?.means?.[prompt];
   const item = new vscode.TreeItem(text.replace(/\s+/g, ' ').trim());
   item.id = `prompt-${list.key}-${prompt}`;

@@ -1,5 +1,6 @@
 /** Run history: the runs of this workspace, newest first, with what they did to the forget and utility scores. */
 import * as vscode from 'vscode';
+import { plainText } from '../../protocol/plain-text';
 import type { RunStatus } from '../../protocol/records';
 import { methodName } from '../../protocol/run-table';
 import type { RunRow, WorkbenchState } from '../../protocol/workbench';
@@ -44,13 +45,15 @@ export function createRunTree(store: Store<WorkbenchState>, openCommand: string)
     onDidChangeTreeData: changed.event,
     getChildren: (row) => (row ? [] : [...store.get().runs]),
     getTreeItem(row) {
-      const item = new vscode.TreeItem(vscode.l10n.t('Run {0} · {1}', row.number, methodName(row.method)));
+      const item = new vscode.TreeItem(plainText(vscode.l10n.t('Run {0} · {1}', row.number, methodName(row.method))));
       item.id = row.id;
-      item.description = describe(row);
+      item.description = plainText(describe(row));
       item.iconPath = new vscode.ThemeIcon(icons[row.status]);
       item.contextValue = `run-${row.status}`;
-      item.tooltip = `${row.id}: ${statusWords(row.status)}${row.reason ? `. ${row.reason}` : ''}`;
-      item.accessibilityInformation = { label: vscode.l10n.t('Run {0}, {1}, {2}, {3}', row.number, row.method, statusWords(row.status), describe(row)) };
+      item.tooltip = plainText(`${row.id}: ${statusWords(row.status)}${row.reason ? `. ${row.reason}` : ''}`);
+      item.accessibilityInformation = {
+        label: plainText(vscode.l10n.t('Run {0}, {1}, {2}, {3}', row.number, row.method, statusWords(row.status), describe(row))),
+      };
       item.command = { command: openCommand, title: vscode.l10n.t('Show Run'), arguments: [row] };
       return item;
     },
