@@ -1,5 +1,6 @@
 /** ESFT's expert sets: {"experts": {"<layer>": [ids]}, "shared_experts": false, "non_expert_modules": false} (method.md section 1). */
 import { fail, ok, type Result } from '../protocol/fault';
+import { jsonExcess } from '../protocol/json-excess';
 import type { AttributionRecord, ExpertId } from '../protocol/records';
 
 export interface ExpertSet {
@@ -10,6 +11,8 @@ export interface ExpertSet {
 
 export function parseExpertSet(text: string, file: string): Result<readonly ExpertId[]> {
   const remedy = 'It should read {"experts": {"2": [10, 5]}, "shared_experts": false, "non_expert_modules": false}.';
+  const excess = jsonExcess(text);
+  if (excess !== null) return fail('bad-data', `${file} ${excess}.`, remedy);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -30,7 +33,7 @@ export function parseExpertSet(text: string, file: string): Result<readonly Expe
   for (const [layer, ids] of Object.entries(experts)) {
     if (!/^\d+$/.test(layer) || !Array.isArray(ids) || !ids.every((id) => Number.isInteger(id)))
       return fail('bad-data', `${file}: the experts of layer "${layer}" are not a list of numbers.`, remedy);
-    list.push(...(ids as number[]).map((expert) => ({ layer: Number(layer), expert })));
+    for (const expert of ids as number[]) list.push({ layer: Number(layer), expert });
   }
   return list.length > 0 ? ok(list) : fail('bad-data', `${file} names no expert.`, remedy);
 }

@@ -5,6 +5,7 @@
 
 import { onDisk } from '../files/disk-fault';
 import { type Result, refuse, unwrap } from '../protocol/fault';
+import { jsonExcess } from '../protocol/json-excess';
 import { duplicateKey } from './duplicate-key';
 
 /** Bits of one element, for all dtypes of the format; UOE reads F32, F16 and BF16 as weights. */
@@ -73,7 +74,11 @@ function readTensor(file: string, name: string, raw: unknown): { dtype: string; 
   const { dtype, shape, data_offsets: offsets } = raw;
   const bits = typeof dtype === 'string' ? STORED_BITS.get(dtype) : undefined;
   if (typeof dtype !== 'string' || bits === undefined)
-    return broken(file, `${at} has the unknown dtype ${quoted(String(dtype))}`, 'The format knows F32, F16, BF16 and a few more; convert the file.');
+    return broken(
+      file,
+      `${at} has ${typeof dtype === 'string' ? `the unknown dtype ${quoted(dtype)}` : 'no dtype'}`,
+      'The format knows F32, F16, BF16 and a few more; convert the file.',
+    );
   if (!Array.isArray(shape) || !shape.every(isCount)) return broken(file, `${at} has no valid shape`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) return broken(file, `${at} has no valid data_offsets`);
   const [from, to] = offsets;
@@ -121,6 +126,8 @@ function parseHeader(file: string, json: Uint8Array, size: number): Header {
     return broken(file, 'its header is not UTF-8 text');
   }
   if (!text.startsWith('{')) return broken(file, 'its header does not start with {');
+  const excess = jsonExcess(text);
+  if (excess !== null) return broken(file, `its header ${excess}`);
   // Not files/read's parseJson: a tensor may be called __proto__, and stays one among others in a Map.
   let raw: unknown;
   try {

@@ -191,7 +191,8 @@ function refuseTarget({ target }: ResolvedRecipe, shape: Shape, esft: string | u
   // A random target needs the best expert's layer only to stay away from it: whether there is another layer can be told at once.
   const best = needsAttribution(target) ? { layer: shape.moeLayers[0], expert: 0, affinity: 0, share: 0 } : null;
   const names = unwrap(chooseTarget(target, shape, best, esft)).map(({ layer, expert }) => `layer ${layer} expert ${expert}`);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) refuse('bad-data', `The target names ${twice} twice.`, 'Name each expert once.');
 }
 

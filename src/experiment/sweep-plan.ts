@@ -73,6 +73,8 @@ function taskId(recipe: Recipe): Result<string> {
   );
 }
 
+const MOST_TASKS = 10_000;
+
 /** Every combination, the last axis changing fastest. */
 const product = (axes: readonly (readonly Choice[])[]): Choice[][] =>
   axes.reduce<Choice[][]>((rows, axis) => rows.flatMap((row) => axis.map((choice) => [...row, choice])), [[]]);
@@ -102,6 +104,13 @@ export async function planSweep(json: unknown, at: string, readRecipe: (file: st
   }
   const axes = Object.keys(vary);
   const choices = axes.map((axis) => vary[axis].map((value): Choice => (isOption(value) ? value : { label: labelOf(value), set: { [axis]: value } })));
+  const count = choices.reduce((all, own) => all * own.length, 1);
+  if (count > MOST_TASKS)
+    return fail(
+      'bad-data',
+      `${at}: ${choices.map((own) => own.length).join(' × ')} tasks are more than ${MOST_TASKS}.`,
+      'Vary fewer settings, or cut the sweep into several files.',
+    );
   const tasks: SweepTask[] = [];
   const seen = new Map<string, string>();
   for (const row of product(choices)) {

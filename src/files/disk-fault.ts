@@ -1,6 +1,6 @@
 /** What the operating system's error numbers mean for a person, and what to do about each. */
 import path from 'node:path';
-import { type Fault, type FaultCode, FaultError, faultOf, ok, type Result } from '../protocol/fault';
+import { type Fault, type FaultCode, FaultError, fail, faultOf, ok, type Result } from '../protocol/fault';
 import { fileSystem } from './file-system';
 import { readableSize } from './readable-size';
 
@@ -20,6 +20,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EFBIG: ['io', 'the file is too large for this file system', 'Use a disk whose file system allows larger files.'],
   EIO: ['io', 'the disk reports an input/output error', 'Check the disk and its cable or network, then try again.'],
   ESTALE: ['io', 'the network file system lost the file', 'Mount it again, then try again.'],
+  ENOTCONN: ['io', 'the network drive is no longer connected', 'Mount it again, then try again.'],
+  ENODEV: ['io', 'the drive is gone', 'Connect it again, then try again.'],
+  ENXIO: ['io', 'the drive is gone', 'Connect it again, then try again.'],
+  EHOSTDOWN: ['io', 'the computer that holds it does not answer', 'Check the network, then try again.'],
+  EHOSTUNREACH: ['io', 'the computer that holds it does not answer', 'Check the network, then try again.'],
+  ENETUNREACH: ['io', 'the network does not answer', 'Check the network, then try again.'],
+  EREMOTEIO: ['io', 'the network drive reports an input/output error', 'Check the network, then try again.'],
   ETIMEDOUT: ['io', 'the file system did not answer in time', 'Check the network, then try again.'],
   EMFILE: ['io', 'this process has too many open files', 'Raise the limit (ulimit -n), or close other models.'],
   ENFILE: ['io', 'the system has too many open files', 'Close other programs, then try again.'],
@@ -35,6 +42,12 @@ const errnoOf = (error: unknown): string | undefined => (error instanceof Error 
 
 /** Whether the thrown thing carries one of these error numbers. */
 export const isErrno = (error: unknown, ...codes: string[]): boolean => codes.includes(errnoOf(error) ?? '');
+
+/** Whether a fault says something about the file, so that it will be the same the next time; one of the disk or the network may pass. */
+export const isOfTheFile = ({ code }: Pick<Fault, 'code'>): boolean => code !== 'io' && code !== 'no-memory';
+
+/** Whether the system refuses this user the file, now and later. */
+export const isRefusal = ({ message }: Pick<Fault, 'message'>): boolean => [MEANINGS.EACCES, MEANINGS.EPERM].some(([, what]) => message.endsWith(`: ${what}.`));
 
 /** Free bytes for this user on the disk that holds a path (or the nearest folder above that exists); null where the system can't say. */
 export async function freeBytes(at: string): Promise<number | null> {
@@ -54,11 +67,7 @@ export async function freeBytes(at: string): Promise<number | null> {
 /** The fault for a full disk. */
 export function fullDisk(at: string, needs: number | undefined, free: number | null): Fault {
   const facts = [needs === undefined ? '' : `${readableSize(needs)} needed`, free === null ? '' : `${readableSize(free)} free`].filter(Boolean).join(', ');
-  return {
-    code: 'io',
-    message: `Can't write ${at}: the disk is full${facts ? ` (${facts})` : ''}.`,
-    remedy: 'Free some space, or use another disk. Nothing was changed.',
-  };
+  return fail('io', `Can't write ${at}: the disk is full${facts ? ` (${facts})` : ''}.`, 'Free some space, or use another disk. Nothing was changed.').fault;
 }
 
 /** Any error thrown by a file operation as a fault: `doing` is a verb ("read"), `at` the path, `needs` the bytes it wanted to write. */
@@ -67,10 +76,10 @@ export async function diskFault(error: unknown, doing: string, at: string, needs
   const code = errnoOf(error);
   if (code === 'ENOSPC') return fullDisk(at, needs, await freeBytes(at));
   const meaning = code === undefined ? undefined : MEANINGS[code];
-  if (meaning) return { code: meaning[0], message: `Can't ${doing} ${at}: ${meaning[1]}.`, remedy: meaning[2] };
+  if (meaning) return fail(meaning[0], `Can't ${doing} ${at}: ${meaning[1]}.`, meaning[2]).fault;
   const fault = faultOf(error);
   if (fault.code !== 'internal' || code === undefined || !code.startsWith('E')) return fault;
-  return { code: 'io', message: `Can't ${doing} ${at}: the system says ${code}.`, remedy: 'Check the disk, then try again.' };
+  return fail('io', `Can't ${doing} ${at}: the system says ${code}.`, 'Check the disk, then try again.').fault;
 }
 
 /** Runs work on a path and turns what it throws into a fault: the border of this room. */

@@ -1,4 +1,5 @@
 /** Reading parts of large files. */
+import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { fail, type Result, refuse } from '../protocol/fault';
 import { onDisk } from './disk-fault';
@@ -10,6 +11,8 @@ export interface RangedFile {
   readonly size: number;
   /** Changes when the file is replaced or written to. */
   readonly version: string;
+  /** What `version` would be now. */
+  versionNow(): Promise<Result<string>>;
   /** Exactly `length` bytes from `offset`, into `into` (at least as long) or a new array; fewer is a fault. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Result<Uint8Array>>;
   close(): Promise<void>;
@@ -30,17 +33,26 @@ async function readFully(handle: FileHandle, at: string, offset: number, target:
   }
 }
 
+const versionOf = ({ dev, ino, size, mtimeMs }: Stats): string => `${dev}:${ino}:${size}:${mtimeMs}`;
+
 /** Opens a plain file for ranged reads. */
 export const openRanged = (at: string): Promise<Result<RangedFile>> =>
   onDisk('open', at, async () => {
+    const refuseOther = (plain: boolean): void => {
+      if (!plain) refuse('bad-file', `Can't read ${at}: it is not a plain file.`, 'Give the path of a file.');
+    };
+    // Opening a pipe waits for a writer, so it is looked at before; once more after, because it may have been replaced.
+    const before = await fileSystem.stat(at);
+    if (!before.isDirectory()) refuseOther(before.isFile());
     const handle = await fileSystem.open(at, 'r');
     try {
       const status = await handle.stat();
-      if (!status.isFile()) refuse('bad-file', `Can't read ${at}: it is not a plain file.`, 'Give the path of a file.');
+      refuseOther(status.isFile());
       return {
         path: at,
         size: status.size,
-        version: `${status.dev}:${status.ino}:${status.size}:${status.mtimeMs}`,
+        version: versionOf(status),
+        versionNow: () => onDisk('look at', at, async () => versionOf(await handle.stat())),
         read: (offset, length, into) =>
           onDisk('read', at, async () => {
             const target = into === undefined ? new Uint8Array(length) : into.subarray(0, length);
@@ -59,7 +71,9 @@ export const openRanged = (at: string): Promise<Result<RangedFile>> =>
   });
 
 export interface RangedPool {
-  /** As RangedFile.read. A file that was replaced since it was first read here is a fault: its offsets may mean nothing now. */
+  /** Says which version of a file its offsets belong to; else it is the one that is read first. */
+  expect(at: string, version: string): void;
+  /** As RangedFile.read. A file that was replaced or written to meanwhile is a fault: its offsets may mean nothing now. */
   read(at: string, offset: number, length: number, into?: Uint8Array): Promise<Result<Uint8Array>>;
   /** How many files are open now. */
   open(): number;
@@ -91,26 +105,34 @@ export function rangedPool(limit = 16): RangedPool {
 
   return {
     open: () => entries.size,
+    expect: (at, version) => void versions.set(at, version),
     async read(at, offset, length, into) {
-      if (closed) return fail('internal', `${at} was read after its checkpoint was closed.`);
+      if (closed) return fail('conflict', `${at} was read after its checkpoint was closed.`, 'Open the checkpoint again.');
       const entry = entries.get(at) ?? { file: openRanged(at), users: 0 };
       entries.delete(at);
       entries.set(at, entry);
       entry.users++;
+      let usable = false;
       try {
         const opened = await entry.file;
-        if (!opened.ok) {
-          entries.delete(at);
-          return opened;
-        }
-        const known = versions.get(at);
-        if (known === undefined) versions.set(at, opened.value.version);
-        else if (known !== opened.value.version) return fail('conflict', `${at} was changed while it was in use.`, 'Open the checkpoint again.');
-        return await opened.value.read(offset, length, into);
+        if (!opened.ok) return opened;
+        const { version } = opened.value;
+        const known = versions.get(at) ?? version;
+        versions.set(at, known);
+        const changed = () => fail('conflict', `${at} was changed while it was in use.`, 'Open the checkpoint again.');
+        if (known !== version) return changed();
+        const read = await opened.value.read(offset, length, into);
+        const now = await opened.value.versionNow();
+        if (now.ok && now.value !== version) return changed();
+        usable = read.ok && now.ok;
+        return read.ok && !now.ok ? now : read;
       } finally {
         entry.users--;
-        if (closed) await drop(at, entry);
-        else await trim();
+        // What failed may work in a file opened anew, once a disk is back.
+        if (!usable && entries.get(at) === entry) entries.delete(at);
+        if (closed || entries.get(at) !== entry) {
+          if (entry.users === 0) await drop(at, entry);
+        } else await trim();
       }
     },
     async close() {

@@ -1,5 +1,6 @@
 /** Small files whole: bytes, text, JSON. */
 import { fail, ok, type Result, refuse, unwrap } from '../protocol/fault';
+import { jsonExcess } from '../protocol/json-excess';
 import { withRanged } from './ranged';
 import { readableSize } from './readable-size';
 
@@ -28,6 +29,8 @@ export async function readText(at: string, limit = TEXT_LIMIT): Promise<Result<s
 
 /** JSON of unknown form. A key `__proto__` is dropped, so that no later copy can change a prototype. */
 export function parseJson(text: string, at: string): Result<unknown> {
+  const excess = jsonExcess(text);
+  if (excess !== null) return fail('bad-file', `${at} ${excess}.`, 'Get an unchanged copy.');
   try {
     const value: unknown = JSON.parse(text, text.includes('__proto__') ? (key, item: unknown) => (key === '__proto__' ? undefined : item) : undefined);
     return ok(value);

@@ -17,6 +17,12 @@ export interface ConfigFields {
   texts(name: string): readonly string[] | null;
 }
 
+/** Sizes of 32 bits: their products are still exact. */
+const LARGEST = 2 ** 31 - 1;
+/** More than any model has; every layer and expert is an object in memory. */
+const MOST_LAYERS = 4096;
+const MOST_EXPERTS = 2 ** 20;
+
 export function readConfig<C>(raw: RawConfig, read: (fields: ConfigFields) => C): Result<C> {
   const wrong = (name: string, expected: string): never =>
     refuse(
@@ -27,7 +33,8 @@ export function readConfig<C>(raw: RawConfig, read: (fields: ConfigFields) => C)
   const present = (name: string) => raw[name] !== undefined && raw[name] !== null;
   const wholeNumber = (name: string): number => {
     const value = raw[name];
-    return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : wrong(name, 'a whole number');
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) return wrong(name, 'a whole number');
+    return value <= LARGEST ? value : wrong(name, `a whole number up to ${LARGEST}`);
   };
   const number = (name: string): number => {
     const value = raw[name];
@@ -72,9 +79,13 @@ export function readConfig<C>(raw: RawConfig, read: (fields: ConfigFields) => C)
 export function checkSizes(sizes: { heads: number; kvHeads: number; experts: number; topK: number; layers: number; d: number }): void {
   for (const [name, value] of Object.entries(sizes))
     if (!(value >= 1)) refuse('bad-file', `config.json: ${name} is ${value}.`, 'Check that config.json belongs to this checkpoint.');
-  if (sizes.heads % sizes.kvHeads !== 0)
-    refuse('bad-file', `config.json: ${sizes.heads} attention heads do not divide among ${sizes.kvHeads} key-value heads.`);
-  if (sizes.topK > sizes.experts) refuse('bad-file', `config.json: ${sizes.topK} experts per token of only ${sizes.experts} experts.`);
+  const { heads, kvHeads, experts, topK, layers } = sizes;
+  const remedy = 'Check that config.json belongs to this checkpoint.';
+  if (heads % kvHeads !== 0) refuse('bad-file', `config.json: ${heads} attention heads do not divide among ${kvHeads} key-value heads.`, remedy);
+  if (topK > experts) refuse('bad-file', `config.json: ${topK} experts per token of only ${experts} experts.`, remedy);
+  if (layers > MOST_LAYERS) refuse('bad-file', `config.json: ${layers} layers are more than the ${MOST_LAYERS} that can be read.`, remedy);
+  if (layers * experts > MOST_EXPERTS)
+    refuse('bad-file', `config.json: ${layers} layers of ${experts} experts are more than the ${MOST_EXPERTS} experts that can be read.`, remedy);
 }
 
 /** Layers 0..layers-1 for which `isMoe` holds. */

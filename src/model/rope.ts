@@ -69,8 +69,15 @@ function longRope({ values, theta, dim, maxPositions }: RopeSettings, original: 
   return ok({ inverse: short, attention, beyond: { inverse: long, attention, original } });
 }
 
+/** Dimensions of a head; models have up to 576. */
+const WIDEST = 65536;
+
 function frequencies(settings: RopeSettings): Result<AllFrequencies> {
   const { type, theta, dim, maxPositions, values } = settings;
+  if (!Number.isInteger(dim / 2) || dim < 2 || dim > WIDEST)
+    return fail('bad-file', `config.json: rotary position embedding over ${dim} dimensions of a head.`, 'Check that config.json belongs to this checkpoint.');
+  if (!(theta > 0 && Number.isFinite(theta)))
+    return fail('bad-file', `config.json: rope_theta is ${theta}.`, 'Check that config.json belongs to this checkpoint.');
   const base = Float32Array.from({ length: dim / 2 }, (_, i) => 1 / Math.fround(theta ** ((2 * i) / dim)));
   const original = numberOr(values.original, numberOr(values.original_max_position_embeddings, maxPositions));
   if (type === 'default' || type === 'dynamic') return ok({ inverse: base, attention: 1 }); // dynamic changes nothing up to max_position_embeddings

@@ -1,3 +1,5 @@
+import { oneLine } from './one-line';
+
 /** What can go wrong, in a form that crosses every wall: a code for programs, a sentence for people, a way out. */
 export type FaultCode =
   | 'not-found' // a file or folder is missing
@@ -23,9 +25,10 @@ export interface Fault {
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
 
 export const ok = <T>(value: T): Result<T> => ({ ok: true, value });
+/** Whatever the sentence quotes, it stays one line that shows as it is. */
 export const fail = (code: FaultCode, message: string, remedy?: string): { readonly ok: false; readonly fault: Fault } => ({
   ok: false,
-  fault: remedy === undefined ? { code, message } : { code, message, remedy },
+  fault: remedy === undefined ? { code, message: oneLine(message) } : { code, message: oneLine(message), remedy: oneLine(remedy) },
 });
 
 /** Carries a fault up the stack inside one room; the engine's edge turns it back into a value. */
@@ -52,7 +55,7 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof FaultError) return error.fault;
   if (error instanceof Error && error.name === 'AbortError') return { code: 'cancelled', message: 'Cancelled.' };
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'internal', message: `Unexpected error: ${message}`, remedy: 'Please report it with the log.' };
+  return fail('internal', `Unexpected error: ${message}`, 'Please report it with the log.').fault;
 }
 
 /** One sentence (or two) for stderr or a notification. */

@@ -12,8 +12,12 @@ export function editDistance(a: string, b: string): number {
   return row[right.length];
 }
 
+/** Longer ones are no misspelt name. */
+const LONGEST = 200;
+
 /** The known name that is fewest edits away (the first of several), or undefined when none is known. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
+  if (name.length > LONGEST) return undefined;
   let best: string | undefined;
   let distance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {

@@ -21,7 +21,7 @@ const units: Readonly<Record<string, number>> = {
 /** "8GB" → 8e9, "1.5GiB" → 1610612736, 4096 → 4096. */
 export function memoryBytes(size: string | number): Result<number> {
   const match = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*$/i.exec(String(size));
-  const unit = match ? units[match[2].toLowerCase()] : undefined;
+  const unit = match && Object.hasOwn(units, match[2].toLowerCase()) ? units[match[2].toLowerCase()] : undefined;
   const bytes = match && unit !== undefined ? Math.floor(Number(match[1]) * unit) : Number.NaN;
   if (bytes >= 1 && Number.isSafeInteger(bytes)) return ok(bytes);
   return fail('bad-data', `The memory budget ${JSON.stringify(size)} is not a size.`, 'Write a number with a unit, such as "8GB", "512MB" or "1.5GiB".');

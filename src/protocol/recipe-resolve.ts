@@ -105,8 +105,8 @@ function checked(recipe: Recipe): Result<Pick<ResolvedRecipe, 'checks' | 'stop' 
 
 function duplicateExpert(recipe: Recipe): string | undefined {
   if (typeof recipe.target !== 'object' || !('experts' in recipe.target)) return undefined;
-  const names = recipe.target.experts.map(({ layer, expert }) => `layer ${layer} expert ${expert}`);
-  return names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  return recipe.target.experts.map(({ layer, expert }) => `layer ${layer} expert ${expert}`).find((name) => seen.size === seen.add(name).size);
 }
 
 function warningsOf(recipe: Recipe): string[] {

@@ -37,7 +37,7 @@ function literal(reader: Reader, depth: number): unknown {
   const word = match(reader, /[A-Za-z]+/y);
   if (word !== null) {
     if (word === 'array') return arrayCall(reader, depth);
-    return word in WORDS ? WORDS[word] : NOTHING;
+    return Object.hasOwn(WORDS, word) ? WORDS[word] : NOTHING;
   }
   const number = match(reader, /[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y);
   return number === null ? NOTHING : Number(number);
@@ -105,10 +105,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 function quoted(reader: Reader, quote: string): unknown {
-  const body = match(reader, quote === '"' ? /"(?:[^"\\]|\\[\s\S])*"/y : /'(?:[^'\\]|\\[\s\S])*'/y);
+  const body = match(reader, quote === '"' ? /"[^"\\]*(?:\\[\s\S][^"\\]*)*"/y : /'[^'\\]*(?:\\[\s\S][^'\\]*)*'/y);
   if (body === null) return NOTHING;
   return body.slice(1, -1).replace(/\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\s\S])/g, (whole, code: string) => {
-    if (!/^[xuU]./.test(code)) return ESCAPES[code] ?? whole;
+    if (!/^[xuU]./.test(code)) return Object.hasOwn(ESCAPES, code) ? ESCAPES[code] : whole;
     const point = Number.parseInt(code.slice(1), 16);
     return point <= 0x10ffff ? String.fromCodePoint(point) : whole;
   });

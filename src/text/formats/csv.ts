@@ -2,7 +2,7 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { refuse } from '../../protocol/fault';
 import { type Columns, type RawRow, refuseField } from '../columns';
 import { parseList } from '../python-literal';
-import type { DataFormat } from './format';
+import { type DataFormat, MOST_ROWS, refuseTooMany } from './format';
 
 /** Columns that hold lists, written as JSON or as Python or NumPy print them. */
 const LISTS = new Set(['options', 'choices', 'perturbed_answer', 'input_ids', 'labels', 'messages']);
@@ -24,7 +24,8 @@ export const csv: DataFormat = {
       records.map(({ info }) => info.bytes),
     );
     const names = records[0]?.record.map((name) => name.trim()) ?? [];
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    refuseTooMany(file, records.length - 1);
+    const twice = repeated(names);
     if (twice !== undefined) refuse('bad-data', `${file}, line 1: the column "${twice}" is there twice.`, 'Give every column its own name.');
     return records.slice(1).map(({ record }, index): RawRow => {
       const at = { file, line: lines[index + 1], unit: 'line' } as const;
@@ -40,9 +41,18 @@ export const csv: DataFormat = {
   },
 };
 
+/** The first name that was there before. */
+function repeated(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => seen.size === seen.add(name).size);
+}
+
+/** Bytes of a row with all its cells. */
+const LONGEST_ROW = 1 << 26;
+
 function parseCsv(file: string, text: string): readonly CsvRecord[] {
   try {
-    return parse(text, { info: true, skip_empty_lines: true }) as unknown as CsvRecord[];
+    return parse(text, { info: true, skip_empty_lines: true, max_record_size: LONGEST_ROW, to: MOST_ROWS + 2 }) as unknown as CsvRecord[];
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     const line = typeof error.lines === 'number' ? `, line ${error.lines}` : '';

@@ -1,7 +1,7 @@
 import { refuse } from '../../protocol/fault';
 import { kindOfValue, type RawRow } from '../columns';
 import { jsonFault } from '../json-fault';
-import { type DataFormat, presentColumns } from './format';
+import { type DataFormat, presentColumns, refuseExcess, refuseTooMany } from './format';
 
 /** One JSON object a line; blank lines are passed over. */
 export const jsonLines: DataFormat = {
@@ -11,12 +11,17 @@ export const jsonLines: DataFormat = {
 
 /** `firstLine`: number of the text's first line, for text that was selected in a file. */
 export function readJsonLines(file: string, text: string, firstLine: number): RawRow[] {
+  refuseExcess(file, text);
   const rows: RawRow[] = [];
-  text.split('\n').forEach((content, index) => {
-    if (content.trim() === '') return;
-    const line = firstLine + index;
+  // Not split: a list of all lines would take many times the memory of the text.
+  for (let from = 0, line = firstLine; from <= text.length; line++) {
+    const end = text.indexOf('\n', from);
+    const content = text.slice(from, end < 0 ? text.length : end);
+    from = end < 0 ? text.length + 1 : end + 1;
+    if (content.trim() === '') continue;
     rows.push(rawRow({ file, line, unit: 'line' }, parseLine(file, line, content)));
-  });
+    refuseTooMany(file, rows.length);
+  }
   return rows;
 }
 

@@ -1,14 +1,17 @@
 import { refuse } from '../../protocol/fault';
 import { kindOfValue } from '../columns';
 import { jsonFault } from '../json-fault';
-import type { DataFormat } from './format';
+import { type DataFormat, refuseExcess, refuseTooMany } from './format';
 import { rawRow, readJsonLines } from './json-lines';
+
+const LIST = 'A file is one list like [{"text": "..."}], or one object a line.';
 
 /** One JSON list of rows or of texts, or an object with the list as "data" or "rows"; a file of one object a line is read as such. */
 export const json: DataFormat = {
   endings: ['.json'],
   read: async (file, content) => {
     const text = await content.text();
+    refuseExcess(file, text);
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -16,9 +19,11 @@ export const json: DataFormat = {
       if (looksLikeLines(text)) return readJsonLines(file, text, 1);
       const { offset, what } = jsonFault(text);
       const before = text.slice(0, offset).split('\n');
-      refuse('bad-data', `${file}, line ${before.length}, column ${before[before.length - 1].length + 1}: not valid JSON, ${what}.`);
+      refuse('bad-data', `${file}, line ${before.length}, column ${before[before.length - 1].length + 1}: not valid JSON, ${what}.`, LIST);
     }
-    return rowList(file, value).map((row, index) => rawRow({ file, line: index + 1, unit: 'row' }, typeof row === 'string' ? { text: row } : row));
+    const list = rowList(file, value);
+    refuseTooMany(file, list.length);
+    return list.map((row, index) => rawRow({ file, line: index + 1, unit: 'row' }, typeof row === 'string' ? { text: row } : row));
   },
 };
 
@@ -32,7 +37,7 @@ function rowList(file: string, value: unknown): readonly unknown[] {
           .map((key) => `"${key}"`)
       : [];
   const found = keys.length > 0 ? `an object with ${keys.join(', ')}` : kindOfValue(value);
-  return refuse('bad-data', `${file}: expected a list of rows, or an object with the list as "data" or "rows"; found ${found}.`);
+  return refuse('bad-data', `${file}: expected a list of rows, or an object with the list as "data" or "rows"; found ${found}.`, LIST);
 }
 
 function looksLikeLines(text: string): boolean {

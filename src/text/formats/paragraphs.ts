@@ -1,5 +1,5 @@
 import type { RawRow } from '../columns';
-import type { DataFormat } from './format';
+import { type DataFormat, refuseTooMany } from './format';
 
 /** Plain text: every paragraph (text between blank lines) is a text row, at the line where it begins. */
 export const paragraphs: DataFormat = {
@@ -10,14 +10,18 @@ export const paragraphs: DataFormat = {
 export function readParagraphs(file: string, text: string, firstLine: number): RawRow[] {
   const rows: RawRow[] = [];
   let open: string[] = [];
-  const lines = text.split(/\r\n|\n|\r/);
-  for (let index = 0; index <= lines.length; index++) {
-    const content = lines[index] ?? '';
+  const end = /\r\n|\n|\r|$/g;
+  for (let from = 0, line = firstLine; ; line++) {
+    end.lastIndex = from;
+    const found = end.exec(text);
+    const content = from > text.length || !found ? '' : text.slice(from, found.index);
     if (content.trim() !== '') open.push(content);
     else if (open.length > 0) {
-      rows.push({ at: { file, line: firstLine + index - open.length, unit: 'line' }, columns: { text: open.join('\n').trim() }, asText: false });
+      rows.push({ at: { file, line: line - open.length, unit: 'line' }, columns: { text: open.join('\n').trim() }, asText: false });
+      refuseTooMany(file, rows.length);
       open = [];
     }
+    if (from > text.length || !found) return rows;
+    from = found[0] === '' ? text.length + 1 : found.index + found[0].length;
   }
-  return rows;
 }
