@@ -3,8 +3,8 @@
  * raise_exception, strftime_now, special tokens by name). The assistant's part of a conversation is where the template's {% generation %} blocks say;
  * without them it is what the assistant's message adds to the rendering of the messages before it.
  */
-import { Template } from '@huggingface/jinja';
-import { refuse } from '../protocol/fault';
+import { FaultError, refuse } from '../protocol/fault';
+import { type Budget, boundedTemplate, type Render, TooMuch } from './bounded-template';
 import type { Tokenizer } from './tokenizer';
 
 export interface Message {
@@ -25,8 +25,8 @@ export interface Conversation {
   readonly spans: readonly (readonly [from: number, to: number])[];
 }
 
-/** A rendering longer than this is a template gone wrong, not a conversation. */
-const LONGEST = 1 << 24;
+/** Steps of a conversation's renderings: the longest known template takes about a hundred a message, and each message may be rendered with all before it. */
+const stepsFor = (messages: readonly Message[]): number => Math.min(1e7, 6e5 + 4e4 * messages.length);
 
 /** Private-use characters that stand for the borders of a {% generation %} block while it is rendered. */
 const OPEN = '\uF8FE\uF8F0';
@@ -37,31 +37,29 @@ const GENERATION_TAG = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 export function openChat(template: string, specialTokens: Tokenizer['specialTokens']): Chat {
   const plain = compile(template);
   const marked = /\{%-?\s*generation\s*-?%\}/.test(template) ? compile(markGenerations(template)) : null;
-  const render = (compiled: Template, messages: readonly Message[], ask: boolean): string => {
-    let text: string;
+  const render = (template: Render, messages: readonly Message[], ask: boolean, budget: Budget): string => {
     try {
-      text = compiled.render({
-        ...specialTokens,
-        messages: messages.map((message) => ({ ...message })),
-        add_generation_prompt: ask,
-        tools: null,
-        documents: null,
-      });
+      const variables = { ...specialTokens, messages: messages.map((message) => ({ ...message })), add_generation_prompt: ask, tools: null, documents: null };
+      return template(variables, budget);
     } catch (error) {
-      return refuse('bad-data', `The chat template can't render this conversation: ${reason(error)}.`, 'Correct the messages, or use --chat never.');
+      const remedy =
+        error instanceof TooMuch ? 'Shorten the conversation, repair the template, or use --chat never.' : 'Correct the messages, or use --chat never.';
+      return refuse('bad-data', `The chat template can't render this conversation: ${reason(error)}.`, remedy);
     }
-    if (text.length > LONGEST) refuse('bad-data', `The chat template made ${text.length} characters of one conversation; at most ${LONGEST} are read.`);
-    return text;
   };
   return {
-    prompt: (messages) => render(plain, messages, true),
-    conversation: (messages) => (marked === null ? byPrefixes(messages, (part, ask) => render(plain, part, ask)) : byMarks(render(marked, messages, false))),
+    prompt: (messages) => render(plain, messages, true, { steps: stepsFor(messages) }),
+    conversation: (messages) => {
+      const budget = { steps: stepsFor(messages) };
+      if (marked !== null) return byMarks(render(marked, messages, false, budget));
+      return byPrefixes(messages, (part, ask) => render(plain, part, ask, budget), budget);
+    },
   };
 }
 
-function compile(template: string): Template {
+function compile(template: string): Render {
   try {
-    return new Template(template);
+    return boundedTemplate(template);
   } catch (error) {
     return refuse(
       'bad-file',
@@ -71,7 +69,11 @@ function compile(template: string): Template {
   }
 }
 
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/\.\s*$/, '');
+function reason(error: unknown): string {
+  if (error instanceof RangeError && error.message.includes('call stack')) return 'it goes too deep into itself';
+  const message = (error instanceof Error ? error.message : String(error)).replace(/\.\s*$/, '');
+  return message === '' ? 'it breaks off without a word' : message;
+}
 
 /** Writes marks into generation blocks; the tags around a mark keep the original's white space control on each side. */
 function markGenerations(template: string): string {
@@ -96,15 +98,16 @@ function byMarks(rendered: string): Conversation {
   return { text, spans };
 }
 
-function byPrefixes(messages: readonly Message[], render: (part: readonly Message[], ask: boolean) => string): Conversation {
+function byPrefixes(messages: readonly Message[], render: (part: readonly Message[], ask: boolean) => string, budget: Budget): Conversation {
+  const prefixLength = (part: () => string): number | null => lengthOfPrefix(text, part, budget);
   const text = render(messages, false);
   const spans: [number, number][] = [];
   let reached = 0;
   messages.forEach((message, at) => {
     if (message.role !== 'assistant') return;
     // A template may treat a message differently when others follow (dropping earlier thoughts), or refuse a conversation cut short.
-    const from = prefixLength(text, () => render(messages.slice(0, at), true)) ?? prefixLength(text, () => render(messages.slice(0, at), false));
-    const to = prefixLength(text, () => render(messages.slice(0, at + 1), false));
+    const from = prefixLength(() => render(messages.slice(0, at), true)) ?? prefixLength(() => render(messages.slice(0, at), false));
+    const to = prefixLength(() => render(messages.slice(0, at + 1), false));
     if (from !== null && to !== null) {
       spans.push([from, to]);
       reached = to;
@@ -124,11 +127,13 @@ function byPrefixes(messages: readonly Message[], render: (part: readonly Messag
   return { text, spans };
 }
 
-function prefixLength(text: string, render: () => string): number | null {
+/** A template may refuse a conversation cut short, but what is too much stays too much. */
+function lengthOfPrefix(text: string, render: () => string, budget: Budget): number | null {
   try {
     const part = render();
     return text.startsWith(part) ? part.length : null;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof FaultError) || budget.steps < 0) throw error;
     return null;
   }
 }
