@@ -14,9 +14,10 @@ import { freeBytes, fullDisk } from '../files/disk-fault';
 import { fileStatus, kindOf, linkTarget, makeNewFolder, placeLink, removeEmptyFolder, removeFile, removeFolder, renameDurably } from '../files/folder';
 import { takeLock } from '../files/lock';
 import { sha256File } from '../files/sha256';
+import { removeUnfinished } from '../files/unfinished';
 import { FaultError, fail, faultOf, ok, type Result, refuse, sentence, unwrap } from '../protocol/fault';
 import type { Patch } from '../protocol/tensors';
-import { appliedState, KEPT_FOLDER, MANIFEST_NAME, type Manifest, NEW_FOLDER } from './applied-state';
+import { appliedState, KEPT_FOLDER, lockOf, MANIFEST_NAME, type Manifest, NEW_FOLDER } from './applied-state';
 import { checkPatch } from './check-patch';
 import type { Checkpoint, Shard } from './checkpoint';
 import { type ChangedCheckpoint, type ChangeProgress, proveOrRefuse } from './export-checkpoint';
@@ -48,9 +49,11 @@ async function removeKept(folder: string): Promise<void> {
 
 /** One process at a time changes a checkpoint. */
 async function locked<T>(folder: string, work: () => Promise<T>): Promise<Result<T>> {
-  const lock = await takeLock(path.join(folder, '.uoe.lock'), folder);
+  const lock = await takeLock(lockOf(folder), folder);
   if (!lock.ok) return lock;
   try {
+    // Links that a killed process was about to put back.
+    unwrap(await removeUnfinished(folder, { wanted: (name) => /\.safetensors\.[0-9a-f]{12}\.uoe-tmp$/.test(name) }));
     return ok(await work());
   } catch (error) {
     return { ok: false, fault: faultOf(error) };

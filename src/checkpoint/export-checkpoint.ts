@@ -4,7 +4,9 @@ import { temporaryName, writeAtomic, writeStreamed } from '../files/atomic-write
 import { copyFile, linkOrCopy } from '../files/copy';
 import { freeBytes, fullDisk } from '../files/disk-fault';
 import { fileStatus, kindOf, listFolder, makeFolder, makeNewFolder, realPath, removeEmptyFolder, removeFolder, renameDurably } from '../files/folder';
+import { takeLock } from '../files/lock';
 import { readText } from '../files/read';
+import { isUnfinishedOf, removeUnfinished } from '../files/unfinished';
 import { FaultError, faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
 import type { Patch } from '../protocol/tensors';
 import { checkPatch } from './check-patch';
@@ -175,22 +177,37 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
     await refuseTarget(checkpoint, to);
     const { warnings } = unwrap(await checkPatch(patch, checkpoint, signal));
     madeParent = unwrap(await makeFolder(parent));
-    const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
-    unwrap(await makeNewFolder(temporary));
-    const { bytesWritten, linked } = await fill(options, temporary, total);
-    const written = await openAt(temporary, (file) => path.join(temporary, file));
-    let proof: Proof;
+    const lock = unwrap(await takeLock(path.join(parent, `.${path.basename(to)}.lock`), to));
     try {
-      proof = await proveOrRefuse(checkpoint, written, patch, signal, onProgress, options.card ? [CARD_NAME] : []);
+      const left = unwrap(await removeUnfinished(parent, { wanted: (name) => isUnfinishedOf(path.basename(to), name) }));
+      const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
+      unwrap(await makeNewFolder(temporary));
+      const { bytesWritten, linked } = await fill(options, temporary, total);
+      const written = await openAt(temporary, (file) => path.join(temporary, file));
+      let proof: Proof;
+      try {
+        proof = await proveOrRefuse(checkpoint, written, patch, signal, onProgress, options.card ? [CARD_NAME] : []);
+      } finally {
+        await written.close();
+      }
+      signal?.throwIfAborted();
+      unwrap(await removeEmptyFolder(to));
+      unwrap(await renameDurably(temporary, to));
+      const notes = left.length > 0 ? [`An earlier export to ${to} was interrupted; what it had written was removed.`] : [];
+      return ok({
+        folder: to,
+        changed: [...patch.units.keys()].sort(),
+        proof,
+        bytesWritten,
+        linked,
+        warnings: [...warnings, ...notes],
+        leftBehind: checkpoint.unusedWeights,
+      });
     } finally {
-      await written.close();
+      await removeFolder(temporary);
+      await lock.release();
     }
-    signal?.throwIfAborted();
-    unwrap(await removeEmptyFolder(to));
-    unwrap(await renameDurably(temporary, to));
-    return ok({ folder: to, changed: [...patch.units.keys()].sort(), proof, bytesWritten, linked, warnings, leftBehind: checkpoint.unusedWeights });
   } catch (error) {
-    await removeFolder(temporary);
     // Folders above the target that were made for it go too, unless something else is in them by now.
     for (let made = parent; madeParent !== undefined && made.startsWith(madeParent); made = path.dirname(made)) await removeEmptyFolder(made);
     return { ok: false, fault: faultOf(error) };

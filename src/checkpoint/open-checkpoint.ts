@@ -7,7 +7,7 @@ import { parseJson, readText } from '../files/read';
 import { faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
 import { elementCount, type TensorRef, unitName } from '../protocol/tensors';
 import { firstNotFinite, widen } from '../tensor/dtype';
-import { appliedState } from './applied-state';
+import { appliedState, refuseMixed } from './applied-state';
 import type { Checkpoint, RawTensor, Shard, StoredSlice, TensorEntry } from './checkpoint';
 import { fingerprintOf } from './fingerprint';
 import { type Header, readHeader } from './header';
@@ -224,13 +224,7 @@ export async function openCheckpoint(folder: string): Promise<Result<Checkpoint>
     if (kind === 'absent') refuse('not-found', `There is no folder ${at}.`, 'Give the folder of a Hugging Face checkpoint.');
     if (kind !== 'folder') refuse('bad-file', `${at} is a file; a checkpoint is a folder.`, 'Give the folder that holds config.json and the weights.');
     const applied = unwrap(await appliedState(at));
-    if (applied.state === 'interrupted' && applied.mixed) {
-      refuse(
-        'conflict',
-        `Applying or restoring a patch in ${at} was interrupted; its shards don't belong together.`,
-        'Restore the original first (uoe restore).',
-      );
-    }
+    if (applied.state === 'interrupted' && applied.content === 'mixed') await refuseMixed(at);
     return ok(await openAt(at, (file) => path.join(at, file)));
   } catch (error) {
     return { ok: false, fault: faultOf(error) };

@@ -235,7 +235,7 @@ async function readJournal<T>(reader: RunReader, at: string): Promise<Result<rea
     if (lines[i].trim() === '') continue;
     const json = parseJson(lines[i], `${at} line ${i + 1}`);
     if (!json.ok) {
-      if (i === lines.length - 1) break;
+      if (lines.slice(i + 1).every((line) => line.trim() === '')) break;
       return json;
     }
     const row = checked<T>(json.value, stepSchema, `${at} line ${i + 1}`);

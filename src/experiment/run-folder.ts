@@ -4,26 +4,14 @@ import path from 'node:path';
 import { version } from '../../package.json';
 import { UNFINISHED, writeJson } from '../files/atomic-write';
 import { listFolder, makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
-import { type Lock, takeLock } from '../files/lock';
+import { waitForLock } from '../files/lock';
+import { removeUnfinished } from '../files/unfinished';
 import { refuse, unwrap } from '../protocol/fault';
 import type { RunRecord, SweepTaskId } from '../protocol/records';
 import { backendInUse } from '../tensor/backend';
 import { nextNumber, readHistory, runId, runsFolder } from './history';
 import type { OpenedRecipe } from './open-recipe';
 import { diskReader } from './run-reader';
-
-const waitMs = 25;
-const patienceMs = 10_000;
-
-/** Two runs that start at once take turns: each needs the other's number and name. */
-async function lockRuns(root: string): Promise<Lock> {
-  const began = performance.now();
-  for (;;) {
-    const lock = await takeLock(path.join(root, '.lock'), root);
-    if (lock.ok || lock.fault.code !== 'conflict' || performance.now() - began > patienceMs) return unwrap(lock);
-    await new Promise((resume) => setTimeout(resume, waitMs));
-  }
-}
 
 /** The record of a run that begins now. */
 function firstRecord({ recipe }: OpenedRecipe, id: string, number: number, now: Date, sweep: SweepTaskId | undefined): RunRecord {
@@ -66,8 +54,10 @@ export async function createRunFolder(
 ): Promise<{ readonly run: string; readonly record: RunRecord }> {
   const root = runsFolder(workspace);
   unwrap(await makeFolder(root));
-  const lock = await lockRuns(root);
+  // Two runs that start at once take turns: each needs the other's number and name.
+  const lock = unwrap(await waitForLock(path.join(root, '.lock'), root));
   try {
+    unwrap(await removeUnfinished(root));
     const history = await readHistory(diskReader, workspace);
     if (history.unread && history.broken.some(({ folder }) => folder === root)) throw new FaultError(history.unread);
     const taken = new Set([...history.runs, ...history.broken].map(({ folder }) => path.basename(folder)));
@@ -76,7 +66,6 @@ export async function createRunFolder(
     const record = firstRecord(opened, id, nextNumber(history.runs.map((stored) => stored.record)), now, sweep);
     const aside = path.join(root, `.${id}${UNFINISHED}`);
     const run = path.join(root, id);
-    unwrap(await removeFolder(aside));
     try {
       unwrap(await makeNewFolder(aside));
       unwrap(await writeJson(path.join(aside, 'recipe.json'), opened.recipe));

@@ -7,6 +7,8 @@ export type Steering = 'go' | 'pause' | 'keep' | 'discard';
 /** How a run is ended, steered and watched. */
 export interface RunHooks {
   readonly signal?: AbortSignal;
+  /** Aborted once another process has taken the run's lock; set by the run itself. */
+  readonly lost?: AbortSignal;
   readonly steering?: () => Steering;
   readonly open?: OpenOptions['open'];
   readonly progress?: (phase: string, done: number, total: number, unit: string) => void;

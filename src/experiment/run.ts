@@ -7,6 +7,7 @@ import { roundPatch } from '../checkpoint/round-patch';
 import { writeAtomic, writeJson } from '../files/atomic-write';
 import { removeFile } from '../files/folder';
 import { takeLock } from '../files/lock';
+import { removeUnfinished } from '../files/unfinished';
 import { memoryIsEnforced, memoryPeak, startPeak } from '../passes/memory-watch';
 import { asStored, parameterCounts } from '../passes/model';
 import { type Activations, originalPass, originalPassBytes } from '../passes/original-pass';
@@ -46,16 +47,16 @@ export async function startRun(json: unknown, folder: string, workspace: string,
     const fault = memoryIsEnforced() ? tooLarge(opened, process.memoryUsage.rss()) : null;
     if (fault) throw new FaultError(fault);
     const { run, record } = await createRunFolder(opened, workspace, hooks.sweep);
-    return await locked(run, () => withPrecision(opened.recipe.precision, () => carryOut(run, record, opened, hooks)));
+    return await locked(run, hooks, (own) => withPrecision(opened.recipe.precision, () => carryOut(run, record, opened, own)));
   } finally {
     await opened.release();
   }
 }
 
 /** Goes on with a run that was cancelled, interrupted or killed; the same bits as if it had not been. */
-export const resumeRun = (run: string, hooks: RunHooks = {}): Promise<RunOutcome> =>
+export const resumeRun = (run: string, caller: RunHooks = {}): Promise<RunOutcome> =>
   // Read under the lock: the run may be coming to its end in another process.
-  locked(run, async () => {
+  locked(run, caller, async (hooks) => {
     const { record, recipe } = unwrap(await readRunFolder(diskReader, run));
     const again = 'Start it again from its recipe.json for a new run.';
     if (record.status === 'done' || record.status === 'stopped')
@@ -77,11 +78,12 @@ export const resumeRun = (run: string, hooks: RunHooks = {}): Promise<RunOutcome
     }
   });
 
-/** Works while nobody else may change the run. */
-async function locked<T>(run: string, work: () => Promise<T>): Promise<T> {
+/** Works while nobody else may change the run; what a killed process left unfinished goes first. */
+async function locked<T>(run: string, hooks: RunHooks, work: (hooks: RunHooks) => Promise<T>): Promise<T> {
   const lock = unwrap(await takeLock(path.join(run, '.lock'), `Run ${path.basename(run)}`));
   try {
-    return await work();
+    for (const folder of [run, path.join(run, 'resume')]) unwrap(await removeUnfinished(folder));
+    return await work({ ...hooks, lost: lock.lost });
   } finally {
     await lock.release();
   }
@@ -95,6 +97,8 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
   const write = async (changes: Partial<RunRecord>) => {
     const memory = planned === null ? record.memory : { budget: opened.recipe.memory, planned, peak: Math.max(record.memory?.peak ?? 0, memoryPeak()) };
     const weights = readSince(readBefore, opened.handle.model.weights.readSoFar());
+    // A run that is another process's by now is not written to.
+    hooks.lost?.throwIfAborted();
     const next = { ...record, ...changes, weights, ...(memory ? { memory } : {}), seconds: { ...seconds } };
     unwrap(await writeJson(path.join(run, 'run.json'), next));
     record = next;
@@ -230,6 +234,7 @@ async function finish(
     base,
     metadata: { step: String(kept.step), method: recipe.method },
   };
+  hooks.lost?.throwIfAborted();
   unwrap(await writePatch(path.join(run, 'patch.safetensors'), patch));
   const { patch: exported, lost } = unwrap(await roundPatch(patch, handle.checkpoint));
   const progress = (done: number, total: number) => hooks.progress?.('Measuring', done, total, 'sets');

@@ -2,6 +2,8 @@
 import path from 'node:path';
 import { writeJson } from '../files/atomic-write';
 import { makeFolder } from '../files/folder';
+import { type Lock, takeLock } from '../files/lock';
+import { removeUnfinished } from '../files/unfinished';
 import { unwrap } from '../protocol/fault';
 import type { Sweep, SweepTask } from './sweep-plan';
 
@@ -10,12 +12,19 @@ export const sweepFolder = (workspace: string, name: string): string => path.joi
 export const taskRecipe = (folder: string, { id }: Pick<SweepTask, 'id'>): string => path.join(folder, 'tasks', `${id}.uoe.json`);
 export const taskLog = (folder: string, { id }: Pick<SweepTask, 'id'>): string => path.join(folder, 'tasks', `${id}.log`);
 
-/** Writes the sweep as it stands now; a task's file is the same each time. Throws FaultError. */
-export async function writeSweep(workspace: string, sweep: Sweep, file: string): Promise<string> {
+/** Writes the sweep as it stands now; a task's file is the same each time. Nobody else runs it until the lock is given back. Throws FaultError. */
+export async function openSweep(workspace: string, sweep: Sweep, file: string): Promise<Lock> {
   const folder = sweepFolder(workspace, sweep.name);
   unwrap(await makeFolder(path.join(folder, 'tasks')));
-  for (const task of sweep.tasks) unwrap(await writeJson(taskRecipe(folder, task), task.recipe));
-  const tasks = sweep.tasks.map((task) => ({ id: task.id, labels: task.labels, recipe: path.relative(folder, taskRecipe(folder, task)) }));
-  unwrap(await writeJson(path.join(folder, 'sweep.json'), { name: sweep.name, file, axes: sweep.axes, tasks }));
-  return folder;
+  const lock = unwrap(await takeLock(path.join(folder, '.lock'), `Sweep ${sweep.name}`));
+  try {
+    for (const own of [folder, path.join(folder, 'tasks')]) unwrap(await removeUnfinished(own));
+    for (const task of sweep.tasks) unwrap(await writeJson(taskRecipe(folder, task), task.recipe));
+    const tasks = sweep.tasks.map((task) => ({ id: task.id, labels: task.labels, recipe: path.relative(folder, taskRecipe(folder, task)) }));
+    unwrap(await writeJson(path.join(folder, 'sweep.json'), { name: sweep.name, file, axes: sweep.axes, tasks }));
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }

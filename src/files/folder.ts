@@ -79,7 +79,10 @@ export async function syncFolder(folder: string): Promise<void> {
 export const makeFolder = (folder: string): Promise<Result<string | undefined>> =>
   onDisk('make the folder', folder, async () => {
     const made = await fileSystem.mkdir(folder, { recursive: true });
-    if (made !== undefined) for (let own = path.resolve(folder); own.length >= made.length; own = path.dirname(own)) await syncFolder(path.dirname(own));
+    if (made !== undefined) {
+      const topmost = path.resolve(made);
+      for (let own = path.resolve(folder); own.startsWith(topmost); own = path.dirname(own)) await syncFolder(path.dirname(own));
+    }
     return made;
   });
 

@@ -45,8 +45,9 @@ export async function readJournal(at: string): Promise<Result<JournalContent>> {
     const line = content.toString('utf8', start, end);
     const row = parseRow(line);
     if (row === null) {
-      // Blocks that were never written read as zeros after a power failure: those too are a torn end.
-      if (newline < 0 || /^\0*$/.test(content.toString('latin1', start).trim())) return ok({ rows, torn: line, bytes: start, ended: true });
+      // Blocks that were never written read as zeros after a power failure, and the last line's end may be there without its beginning.
+      if (newline < 0 || newline === content.length - 1 || /^\0*$/.test(content.toString('latin1', start).trim()))
+        return ok({ rows, torn: line, bytes: start, ended: true });
       return fail('bad-file', `${at}, line ${rows.length + 1} is not a JSON object.`, 'Repair or remove that line.');
     }
     rows.push(row);

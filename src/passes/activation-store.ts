@@ -12,6 +12,7 @@ import { freeBytes } from '../files/disk-fault';
 import { fileStatus, listFolder, makeFolder, removeFile } from '../files/folder';
 import { openRanged, type RangedFile } from '../files/ranged';
 import { readJson } from '../files/read';
+import { removeUnfinished } from '../files/unfinished';
 import { FaultError, unwrap } from '../protocol/fault';
 import type { TokenSequence } from '../protocol/sequences';
 import type { PackedBatch } from './packing';
@@ -146,12 +147,16 @@ async function removeBlock(file: string): Promise<void> {
   await removeFile(file);
 }
 
+const unfinishedAfterMs = 3_600_000;
+
 /** Opens what is there; what is unfinished or of another form is left alone and removed by the bound. */
 export async function openActivationStore({ root, key, hiddenSize: d, topK, limit }: StoreOptions): Promise<ActivationStore> {
   const folder = path.join(root, createHash('sha256').update(key).digest('hex').slice(0, 16));
   const blocks = new Map<string, Block>();
   const files = new Map<string, RangedFile>();
   const used = new Set<string>();
+  // Another process may be at work on its own: its passes write every layer.
+  await removeUnfinished(folder, { olderThanMs: unfinishedAfterMs });
   const listed = await listFolder(folder);
   for (const { name } of listed.ok ? listed.value : []) {
     if (name.endsWith(UNFINISHED)) continue;

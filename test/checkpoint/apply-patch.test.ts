@@ -188,7 +188,7 @@ describe('applying a patch in place', () => {
         if (value.ok) await expectPatched(folder, rounded);
         else expect(finished).to.equal(false);
         const state = unwrap(await appliedState(folder));
-        seen.add(`${state.state}${'mixed' in state && state.mixed ? ' mixed' : ''}`);
+        seen.add(`${state.state}${'content' in state && state.content === 'mixed' ? ' mixed' : ''}`);
         await expectNoMix(folder, before, rounded);
         if (state.state === 'none') expect(own(folder)).to.deep.equal(before);
         else unwrap(await restoreOriginal(folder));

@@ -11,6 +11,8 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-afterEach(() => {
-  for (const folder of made.splice(0)) fs.rmSync(folder, { recursive: true, force: true });
-});
+// Outside mocha whoever runs it clears up.
+if (typeof afterEach === 'function')
+  afterEach(() => {
+    for (const folder of made.splice(0)) fs.rmSync(folder, { recursive: true, force: true });
+  });

@@ -199,7 +199,8 @@ export async function recordDisk<T>(
     rename: async (from: string, to: string) => {
       if (!inside(from) || !inside(to)) return original.rename(from, to);
       const inode = inodeOf(from);
-      if (inode === undefined) return original.rename(from, to);
+      // Of two names of one file rename takes none away.
+      if (inode === undefined || inode === inodeOf(to)) return original.rename(from, to);
       return record({ kind: 'entries', entries: [{ ...placeOf(to), inode }, removed(from)] }, () => original.rename(from, to));
     },
     link: async (from: string, to: string) => {
@@ -265,8 +266,11 @@ function lay({ before, stored, events }: Seen, at: number, random: Random, to: s
   const putSome = (inode: Inode, from: number, bytes: Buffer): void => {
     const how = random.uniform();
     if (how < 0.3) return;
-    if (how < 0.6) return put(inode, from, bytes.subarray(0, random.integer(0, bytes.length)));
-    if (how < 0.7) return put(inode, from, Buffer.alloc(bytes.length));
+    if (how < 0.6) put(inode, from, bytes.subarray(0, random.integer(0, bytes.length)));
+    else if (how < 0.7) put(inode, from, Buffer.alloc(bytes.length));
+    else writePages(inode, from, bytes);
+  };
+  const writePages = (inode: Inode, from: number, bytes: Buffer): void => {
     for (let start = from; start < from + bytes.length; start = (Math.floor(start / PAGE) + 1) * PAGE) {
       const end = Math.min(from + bytes.length, (Math.floor(start / PAGE) + 1) * PAGE);
       if (random.chance(0.5)) put(inode, start, bytes.subarray(start - from, end - from));
@@ -291,6 +295,7 @@ function lay({ before, stored, events }: Seen, at: number, random: Random, to: s
   }
 
   const written = new Map<Inode, string>();
+  const later = new Date(Date.now() - 2 * 3_600_000);
   const write = (inode: Inode, place: string): void => {
     const own = stored.get(inode);
     const earlier = written.get(inode);
@@ -306,4 +311,6 @@ function lay({ before, stored, events }: Seen, at: number, random: Random, to: s
     }
   };
   write(ROOT, to);
+  // The power comes back later.
+  for (const place of written.values()) fs.utimesSync(place, later, later);
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { Option } from 'commander';
-import { sweepFolder, taskLog, taskRecipe, writeSweep } from '../../experiment/sweep-folder';
+import { openSweep, sweepFolder, taskLog, taskRecipe } from '../../experiment/sweep-folder';
 import { planSweep, type Sweep, type SweepTask, taskName } from '../../experiment/sweep-plan';
 import { sweepCsv, sweepLines, sweepMarkdown, sweepText, type TaskResult, type TaskState, taskResults } from '../../experiment/sweep-results';
 import { readJson } from '../../files/read';
@@ -98,8 +98,12 @@ export const sweep = verb<[file: string], Own>({
       return { json: { name: plan.name, workers: count, tasks: list }, text: text.join('\n') };
     }
     if (!resultsOnly && commands.length > 0) {
-      await writeSweep(shell.workspace, plan, at);
-      await execute(shell, plan, commands, count);
+      const lock = await openSweep(shell.workspace, plan, at);
+      try {
+        await execute(shell, plan, commands, count);
+      } finally {
+        await lock.release();
+      }
     }
     const results = await readResults(shell, plan);
     const lines = sweepLines(plan, results);

@@ -9,6 +9,7 @@ import { readRunFolder, resolveRun } from '../../experiment/history';
 import { type OpenedRecipe, openRecipe } from '../../experiment/open-recipe';
 import { diskReader } from '../../experiment/run-reader';
 import { writeJson } from '../../files/atomic-write';
+import { waitForLock } from '../../files/lock';
 import type { AuditRecord } from '../../protocol/audits';
 import type { DataSource, Reading, RunFolder, Scoring } from '../../protocol/engine';
 import { faultOf, refuse, sentence, unwrap } from '../../protocol/fault';
@@ -57,6 +58,19 @@ function isKept(audit: Audit, run: RunFolder, options: AuditOptions): boolean {
   const stored = run.audits?.audits[audit.descriptor.id];
   if (!stored) return false;
   return Object.entries(audit.settings(run, options)).every(([name, value]) => JSON.stringify(stored.settings[name]) === JSON.stringify(value));
+}
+
+/** Writes a result beside those that are there by now: another process may be measuring another audit of this run. */
+async function keepAudit(folder: string, id: string, result: AuditRecord['audits'][string]): Promise<AuditRecord['audits']> {
+  const lock = unwrap(await waitForLock(path.join(folder, '.lock'), `Run ${path.basename(folder)}`));
+  try {
+    const { record, audits: stored } = unwrap(await readRunFolder(diskReader, folder));
+    const audits = { ...stored?.audits, [id]: result };
+    unwrap(await writeJson(path.join(folder, 'audits.json'), { run: record.id, audits }));
+    return audits;
+  } finally {
+    await lock.release();
+  }
 }
 
 /** Tries to bring the knowledge back, one audit after the other; audits.json is written after each, so that a cancelled request goes on where it was. */
@@ -127,8 +141,7 @@ export const audit: Handler<'audit'> = async (session, { run, workspace, audits:
         const began = performance.now();
         try {
           const measured = await one.measure(bench, runFolder);
-          results = { ...results, [one.descriptor.id]: { ...measured, seconds: (performance.now() - began) / 1000 } };
-          unwrap(await writeJson(path.join(folder, 'audits.json'), { run: record.id, audits: results }));
+          results = await keepAudit(folder, one.descriptor.id, { ...measured, seconds: (performance.now() - began) / 1000 });
         } catch (error) {
           const fault = faultOf(error);
           // One that this machine or these data can't do leaves the others their turn.
