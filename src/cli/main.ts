@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../engine/no-connections';
 import { enforceMemoryLimit } from '../passes/memory-watch';
 import { listenForInterrupt } from './interrupt';
 

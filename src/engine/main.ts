@@ -1,4 +1,5 @@
 /** The engine's process: forked by the extension host, speaks the protocol over node IPC, ends when the host goes. */
+import './no-connections';
 import { createMessageConnection, IPCMessageReader, IPCMessageWriter } from 'vscode-jsonrpc/node';
 import { enforceMemoryLimit } from '../passes/memory-watch';
 import { serve } from './serve';

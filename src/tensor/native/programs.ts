@@ -1,5 +1,6 @@
 /** Other programs: run to their end, with what they said. */
 import { spawn } from 'node:child_process';
+import path from 'node:path';
 
 export interface Ended {
   /** null where it was ended by a signal or could not be started. */
@@ -27,6 +28,8 @@ export const runProgram = (program: string, args: readonly string[], { signal, e
     const said = { out: '', errors: '' };
     const child = spawn(program, [...args], {
       env: { ...process.env, ...environment },
+      // Python looks for modules where it was started, and a compiler for its parts: not in a folder that came from somebody else.
+      cwd: path.parse(process.execPath).root,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: limit === undefined ? undefined : limit * 1000,
       killSignal: 'SIGKILL',
