@@ -4,7 +4,8 @@ import type { NativePlan } from '../protocol/engine';
 import type { Fault } from '../protocol/fault';
 import { bytes } from '../protocol/numbers';
 import type { EngineClient } from './engine/client';
-import { offer, tell, withoutLinks } from './notices';
+import { offer, tell } from './notices';
+import { withoutLinks } from './shown-text';
 
 export interface NativeSetupParts {
   readonly engine: EngineClient;

@@ -4,12 +4,7 @@
  */
 import * as vscode from 'vscode';
 import { plainText } from '../protocol/plain-text';
-
-/** Text for places that make links: notifications and the progress shown in them. */
-export const withoutLinks = (text: string): string => plainText(text).replaceAll('](', '] (');
-
-/** Text for places that draw `$(name)` as a picture: the status bar and lists to choose from. */
-export const withoutIcons = (text: string): string => plainText(text).replace(/\$\((?=[\w-]+(?:~[\w-]*)?\))/g, '\\$(');
+import { withoutIcons, withoutLinks } from './shown-text';
 
 export const tellError = (text: string, ...answers: readonly string[]): Thenable<string | undefined> =>
   vscode.window.showErrorMessage(withoutLinks(text), ...answers);

@@ -1,6 +1,6 @@
 /** A job in VS Code's own places: a quiet line while the workbench shows it, a cancellable notification while it does not. */
 import * as vscode from 'vscode';
-import { withoutIcons, withoutLinks } from './notices';
+import { withoutIcons, withoutLinks } from './shown-text';
 import type { Job } from './workbench/job';
 
 export interface Visibility {

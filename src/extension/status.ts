@@ -4,7 +4,7 @@ import { expertName } from '../protocol/numbers';
 import { plainText } from '../protocol/plain-text';
 import { trainedExperts } from '../protocol/trained-experts';
 import type { WorkbenchState } from '../protocol/workbench';
-import { withoutIcons } from './notices';
+import { withoutIcons } from './shown-text';
 
 export function statusText(state: WorkbenchState, stepsDone: number): string {
   const { model, run, job } = state;

@@ -1,10 +1,10 @@
 /** What the package says it contains, held to what was bundled in the same build. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
-import { temporaryFolder } from '../files/temporary-folder';
 
 interface Metafile {
   readonly outputs: Readonly<
@@ -38,7 +38,8 @@ function node(script: string): void {
 
 describe('the package', function () {
   this.timeout(120_000);
-  const build = temporaryFolder();
+  const build = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-sbom-'));
+  after(() => fs.rmSync(build, { recursive: true, force: true }));
   let metafile: Metafile;
   /** `name@version` of every package with at least a byte in a bundle, or a copied file. */
   const bundled = new Set<string>();
