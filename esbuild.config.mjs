@@ -9,6 +9,7 @@ import { build, transform } from 'esbuild';
 import { matmulWasm } from './tools/kernels/matmul.mjs';
 import { widenWasm } from './tools/kernels/widen.mjs';
 import { writeNeutralText } from './tools/neutral-text.mjs';
+import { parquetBounds } from './tools/parquet-bounds.mjs';
 
 const args = new Set(process.argv.slice(2));
 const production = args.has('--production');
@@ -39,7 +40,15 @@ const englishZod = {
     onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.c?js$/ }, () => ({ contents: "export { default as en } from './en.js';", loader: 'js' }));
   },
 };
-const common = { bundle: true, metafile: true, sourcemap: true, minify: production, logLevel: 'warning', legalComments: 'none', plugins: [englishZod] };
+const common = {
+  bundle: true,
+  metafile: true,
+  sourcemap: true,
+  minify: production,
+  logLevel: 'warning',
+  legalComments: 'none',
+  plugins: [englishZod, parquetBounds],
+};
 const node = {
   ...common,
   platform: 'node',

@@ -5,6 +5,7 @@ import { type Chat, openChat } from './chat';
 import { type Place, placeName } from './columns';
 import type { Draft, Encoding, Purpose, Row, TokenPath } from './row-kind';
 import { slices } from './slices';
+import { timely } from './time-limit';
 import type { DocumentStart, Tokenizer } from './tokenizer';
 
 export interface SequenceOptions {
@@ -32,6 +33,10 @@ export interface Sequences {
   readonly truncated: number;
 }
 
+/** Milliseconds of short rows, in characters, that are timed as one. */
+const TOGETHER = 20;
+const SHORT = 10_000;
+
 /**
  * One sequence per row that has a target. Faults name the row: no tokenizer, an id outside the vocabulary, more tokens than the model has positions.
  * Purpose `generate` gives prompts without targets.
@@ -43,13 +48,24 @@ export async function toSequences(rows: readonly Row[], options: SequenceOptions
     const kept: Row[] = [];
     let truncated = 0;
     const slice = slices(options.signal);
-    for (const row of rows) {
-      await slice();
+    let done = 0;
+    const next = (): void => {
+      const row = rows[done];
       const made = toSequence(row, row.encode(encoding), options);
-      if (made === null) continue;
+      done++;
+      if (made === null) return;
       sequences.push(made.sequence);
       kept.push(row);
       if (made.cut) truncated++;
+    };
+    while (done < rows.length) {
+      await slice();
+      const first = rows[done];
+      const until = performance.now() + TOGETHER;
+      timely(placeName(first.at), first.text.length, () => {
+        do next();
+        while (done < rows.length && rows[done].text.length < SHORT && performance.now() < until);
+      });
     }
     return ok({ sequences, rows: kept, skipped: rows.length - sequences.length, truncated });
   } catch (error) {

@@ -6,6 +6,7 @@ import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { exists } from '../files/folder';
 import { readJson, readText } from '../files/read';
 import { FaultError, fail, ok, type Result, refuse, unwrap } from '../protocol/fault';
+import { timely } from './time-limit';
 
 export type DocumentStart = 'auto' | 'yes' | 'no';
 
@@ -63,18 +64,22 @@ function tokenizerOf(
   configs: readonly [generation: Fields, config: Fields],
   chatTemplate: string | null,
 ): Tokenizer {
-  const hub = build(file, definition, settings);
+  const hub = timely(file, 0, () => build(file, definition, settings));
+  const patterned = JSON.stringify(definition.decoder ?? null).includes('"Regex"');
+  const decodeIds = (ids: number[], skip: boolean): string => {
+    const decode = () => usable(file, () => hub.decode(ids, { skip_special_tokens: skip, clean_up_tokenization_spaces: false }));
+    return patterned ? timely(file, ids.length, decode) : decode();
+  };
   const encodeIds = (text: string, special: boolean): Int32Array =>
     // Where a vocabulary has no unknown token, characters it lacks give no id; the Rust library drops them too.
-    Int32Array.from(hub.encode(text, { add_special_tokens: special }).ids.filter((id) => id !== undefined));
+    usable(file, () => Int32Array.from(hub.encode(text, { add_special_tokens: special }).ids.filter((id) => id !== undefined)));
   const specialTokens = specialTokensOf(settings);
-  const vocabularySize = vocabularySizeOf(hub);
-  const prefix = prefixOf(encodeIds('a', true), encodeIds('a', false));
+  const vocabularySize = vocabularySizeOf(file, hub);
+  const prefix = timely(file, 1, () => prefixOf(encodeIds('a', true), encodeIds('a', false)));
   return {
     encode: (text) => encodeIds(text, false),
     encodeWithSpecial: (text) => encodeIds(text, true),
-    decode: (ids, options) =>
-      ids.length === 0 ? '' : hub.decode(Array.from(ids), { skip_special_tokens: options?.skipSpecial ?? false, clean_up_tokenization_spaces: false }),
+    decode: (ids, options) => (ids.length === 0 ? '' : decodeIds(Array.from(ids), options?.skipSpecial ?? false)),
     documentStart: (mode) => {
       if (mode === 'no') return [];
       if (mode === 'auto') return prefix;
@@ -88,7 +93,7 @@ function tokenizerOf(
     tokenText: (id) => {
       const text = hub.id_to_token(id);
       if (text === undefined) return `[${id}]`;
-      const decoded = hub.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+      const decoded = decodeIds([id], false);
       return decoded === '' || decoded.includes('\uFFFD') ? text : decoded;
     },
   };
@@ -103,23 +108,38 @@ function build(file: string, definition: Fields, settings: Fields): HubTokenizer
   if (model.type !== undefined && !MODELS.includes(String(model.type))) {
     refuse('unsupported', `${file} holds a tokenizer of type ${JSON.stringify(model.type)}; understood are ${MODELS.join(', ')}.`);
   }
-  try {
+  return usable(file, () => {
     // Absent parts mean the same as null; only the library insists that they be written out.
     const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...definition };
     // For WordLevel the library looks for the unknown token in the settings only.
     const hub = new HubTokenizer(parts, model.type === 'WordLevel' ? { unk_token: model.unk_token, ...settings } : settings);
     hub.decode([...hub.encode('A text, to try it.').ids.filter((id) => id !== undefined), 0]);
     return hub;
+  });
+}
+
+/** Whatever the library throws is the definition's fault. */
+function usable<T>(file: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
+    if (error instanceof FaultError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    return refuse('bad-file', `${file} can't be used as a tokenizer: ${why}.`, COPY_AGAIN);
+    return refuse('bad-file', `${file} can't be used as a tokenizer: ${why.replace(/\.\s*$/, '')}.`, COPY_AGAIN);
   }
 }
 
-function vocabularySizeOf(hub: HubTokenizer): number {
+/** Ids of 24 bits; the largest vocabulary has 18. */
+const LARGEST_ID = (1 << 24) - 1;
+
+function vocabularySizeOf(file: string, hub: HubTokenizer): number {
   let largest = -1;
-  for (const id of hub.get_vocab().values()) largest = Math.max(largest, id);
-  for (const id of hub.get_added_tokens_decoder().keys()) largest = Math.max(largest, id);
+  for (const ids of [hub.get_vocab().values(), hub.get_added_tokens_decoder().keys()]) {
+    for (const id of ids) {
+      if (!Number.isInteger(id) || id < 0 || id > LARGEST_ID) refuse('bad-file', `${file} has ${JSON.stringify(id)} as the id of a token.`, COPY_AGAIN);
+      largest = Math.max(largest, id);
+    }
+  }
   return largest + 1;
 }
 

@@ -1,8 +1,8 @@
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { refuse } from '../../protocol/fault';
+import { FaultError, refuse } from '../../protocol/fault';
 import type { RawRow } from '../columns';
-import { type DataFormat, presentColumns } from './format';
+import { type DataFormat, presentColumns, refuseTooMany } from './format';
 
 /** Parquet with any of its compressions; list and struct columns become lists and objects. */
 export const parquet: DataFormat = {
@@ -12,8 +12,11 @@ export const parquet: DataFormat = {
     const whole = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
     let records: readonly Record<string, unknown>[];
     try {
-      records = await parquetReadObjects({ file: whole, compressors });
+      const metadata = parquetMetadata(whole);
+      refuseCounts(file, metadata);
+      records = await parquetReadObjects({ file: whole, metadata, compressors });
     } catch (error) {
+      if (error instanceof FaultError) throw error;
       return refuse(
         'bad-file',
         `${file} can't be read as parquet: ${error instanceof Error ? error.message.replace(/\.\s*$/, '') : error}.`,
@@ -29,6 +32,19 @@ export const parquet: DataFormat = {
     );
   },
 };
+
+/** Values of all columns: about a gigabyte. */
+const MOST_VALUES = 1 << 26;
+
+/** Throws where the file says it holds more than can be read; what it says is all that is decoded. */
+function refuseCounts(file: string, { row_groups: groups }: ReturnType<typeof parquetMetadata>): void {
+  const rows = groups.reduce((sum, group) => sum + Math.max(0, Number(group.num_rows)), 0);
+  const values = groups.reduce((sum, group) => sum + group.columns.reduce((own, column) => own + Math.max(0, Number(column.meta_data?.num_values ?? 0)), 0), 0);
+  const columns = groups.reduce((most, group) => Math.max(most, group.columns.length), 0);
+  refuseTooMany(file, rows);
+  if (!(values <= MOST_VALUES && rows * columns <= MOST_VALUES))
+    refuse('bad-data', `${file} holds more than ${MOST_VALUES} values.`, 'Cut it into several files, or leave columns out.');
+}
 
 /** Values as JSON would hold them: 64-bit integers as numbers, typed arrays as lists, dates as text. */
 function plain(value: unknown): unknown {
