@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { appliedState } from '../../src/checkpoint/applied-state';
+import { appliedNote, appliedState } from '../../src/checkpoint/applied-state';
 import { applyPatch, restoreOriginal } from '../../src/checkpoint/apply-patch';
 import { exportCheckpoint } from '../../src/checkpoint/export-checkpoint';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
@@ -21,8 +21,8 @@ import { type Random, randomOf } from '../oracle/random';
 import { type Recording, recordDisk } from './power-cut';
 
 /** The first thing that is not as it should be. */
-class Lost extends Error {}
-const lost = (text: string): never => {
+export class Lost extends Error {}
+export const lost = (text: string): never => {
   throw new Lost(text);
 };
 
@@ -37,7 +37,7 @@ interface Case {
 }
 
 /** Nothing unfinished may stay once the work is done, and no lock that keeps anybody out. */
-async function expectClean(folder: string): Promise<void> {
+export async function expectClean(folder: string): Promise<void> {
   for (const name of fs.readdirSync(folder, { recursive: true }) as string[]) {
     if (name.endsWith('.uoe-tmp') || name.endsWith('.takeover')) lost(`${name} is left behind`);
     if (name.endsWith('lock') && (await isLockHeld(path.join(folder, name)))) lost(`${name} still keeps others out`);
@@ -89,8 +89,31 @@ function runCase(what: string, share: number, worthKeeping: number): Case & { cl
 }
 
 /** A checkpoint without what UOE keeps beside it. */
-const own = (folder: string): Record<string, string> =>
+export const own = (folder: string): Record<string, string> =>
   Object.fromEntries(Object.entries(snapshot(folder)).filter(([name]) => !name.startsWith('.') && !name.endsWith('.uoe-tmp')));
+
+/** A folder in which a patch was applied or the original restored, and that was cut short: what it says it is. */
+export async function expectOldOrNew(folder: string, before: Record<string, string>, after: Record<string, string>): Promise<string> {
+  const is = (wanted: Record<string, string>) => isDeepStrictEqual(own(folder), wanted);
+  const state = unwrap(await appliedState(folder));
+  const note = await appliedNote(folder);
+  const opened = await openCheckpoint(folder);
+  if (opened.ok) {
+    await opened.value.close();
+    if (!is(before) && !is(after)) lost(`the checkpoint opens (${state.state}), but is a mix`);
+    const [word] = state.state === 'interrupted' ? [state.content] : [state.state === 'applied' ? 'patched' : 'original'];
+    if (word !== (is(after) ? 'patched' : 'original')) lost(`it says that it is ${word}, which it is not`);
+    if ((note === null) !== (state.state === 'none')) lost('nothing says that a patch is applied or was being applied');
+  } else if (!/was interrupted.*Restore the original first/.test(sentence(opened.fault))) lost(`it does not open: ${sentence(opened.fault)}`);
+  if (state.state === 'none' && !is(before)) lost('nothing is applied, but it is not the original');
+  return state.state;
+}
+
+/** The way back from wherever it was cut short. */
+export async function expectRestored(folder: string, before: Record<string, string>): Promise<void> {
+  if (unwrap(await appliedState(folder)).state !== 'none') unwrap(await restoreOriginal(folder));
+  if (!isDeepStrictEqual(own(folder), before)) lost('restoring does not give the very bytes');
+}
 
 /** As huggingface_hub lays out its cache: the shards are links to blobs. */
 function asLinks(home: string, folder: string): void {
@@ -142,18 +165,10 @@ function checkpointCase(what: string, share: number, units: readonly string[], l
     async goOn(root, was) {
       const folder = place(root);
       const is = (wanted: Record<string, string>) => isDeepStrictEqual(own(folder), wanted);
-      const { state } = unwrap(await appliedState(folder));
-      const opened = await openCheckpoint(folder);
-      if (opened.ok) {
-        await opened.value.close();
-        if (!is(before) && !is(after)) lost(`the checkpoint opens (${state}), but is a mix`);
-        if (is(after) && state === 'none') lost('a patch is applied and nothing says so');
-      } else if (!/was interrupted.*Restore the original first/.test(sentence(opened.fault))) lost(`it does not open: ${sentence(opened.fault)}`);
+      const state = await expectOldOrNew(folder, before, after);
       if (was('applied') && !was('restoring') && !(state === 'applied' && is(after))) lost('an applied patch is gone');
-      if (was('restored') && !(state === 'none' && is(before))) lost('a restored original is gone');
-      if (state === 'none' && !is(before)) lost('nothing is applied, but it is not the original');
-      if (state !== 'none') unwrap(await restoreOriginal(folder));
-      if (!is(before)) lost('restoring does not give the very bytes');
+      if (was('restored') && state !== 'none') lost('a restored original is gone');
+      await expectRestored(folder, before);
       const there = fs.existsSync(exported(root));
       if (was('exported') && !there) lost('a finished export is gone');
       if (!there) await exportTo(root);
