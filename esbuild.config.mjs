@@ -204,7 +204,7 @@ export async function buildTorture(folder) {
   fs.mkdirSync('test/torture', { recursive: true });
   const files = fs.readdirSync('test/torture').filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
   const programs = Object.fromEntries(files.map((file) => [file.slice(0, -'.ts'.length), path.join('test/torture', file)]));
-  await build({ ...node, sourcemap: 'inline', entryPoints: { ...programs, cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: folder });
+  await build({ ...node, entryPoints: { ...programs, cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: folder });
   await writeWasm(path.join(folder, 'wasm'));
   await writeReadingThread(folder);
   await writeNative(folder);
