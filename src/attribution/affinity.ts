@@ -10,8 +10,8 @@ export interface RoutingRecord {
   readonly experts: number;
   readonly topK: number;
   readonly lengths: Int32Array;
-  readonly affinity: Float64Array;
-  readonly slots: Int32Array;
+  readonly affinity: Float64Array | Float32Array;
+  readonly slots: Int32Array | Float32Array;
 }
 
 /** Collects a pass's routing. `layers` are the MoE layers in order. */

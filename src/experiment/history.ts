@@ -5,7 +5,9 @@ import { parseJson } from '../files/read';
 import type { AuditRecord } from '../protocol/audits';
 import type { RunFolder } from '../protocol/engine';
 import { type Fault, fail, faultOf, ok, type Result, sentence } from '../protocol/fault';
+import { thinnedRows } from '../protocol/kept-steps';
 import { parseRecipe, type Recipe } from '../protocol/recipe';
+import { trainSchema } from '../protocol/recipe-schema';
 import type { AttributionRecord, CheckRecord, EvaluationRecord, RunRecord, StepRecord } from '../protocol/records';
 import type { RunReader } from './run-reader';
 import { runsFolder } from './runs-folder';
@@ -27,8 +29,26 @@ export interface History {
 
 export { runsFolder } from './runs-folder';
 
+/** Lines of a journal that are read in one turn of the process. */
+const turnLines = 2048;
 /** Files read at once. */
 const CONCURRENT = 32;
+
+const moment = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
+const expertId = z.looseObject({ layer: z.int().min(0), expert: z.int().min(0) });
+const beforeAfter = z.looseObject({ before: z.number(), after: z.number() });
+const summarySchema = z.looseObject({
+  forget: beforeAfter.optional(),
+  near: beforeAfter.optional(),
+  utility: beforeAfter.optional(),
+  forbidden: beforeAfter.optional(),
+  overlapForget: z.number().nullish(),
+  overlapRetain: z.number().nullish(),
+  targetShare: beforeAfter.optional(),
+  roundingLoss: z.number().nullish(),
+  trainedParameters: z.number().nullish(),
+  trainedShare: z.number().nullish(),
+});
 
 const runSchema = z.looseObject({
   id: z.string().min(1),
@@ -37,24 +57,63 @@ const runSchema = z.looseObject({
   reason: z.string().optional(),
   method: z.string(),
   model: z.string(),
-  target: z.looseObject({ experts: z.array(z.looseObject({ layer: z.int(), expert: z.int() })), train: z.union([z.string(), z.looseObject({})]) }),
+  target: z.looseObject({ experts: z.array(expertId), train: trainSchema }),
   steps: z.int().min(0),
   plannedSteps: z.int().min(0),
   keptStep: z.int().min(0),
-  startedAt: z.string(),
-  endedAt: z.string().optional(),
+  startedAt: moment,
+  endedAt: moment.optional(),
   versions: z.record(z.string(), z.string()),
   backend: z.looseObject({ name: z.string(), threads: z.number() }),
   machine: z.looseObject({ cpu: z.string(), cores: z.number(), memory: z.number() }),
   seconds: z.record(z.string(), z.number()),
   plannedSeconds: z.record(z.string(), z.number()).optional(),
-  summary: z.looseObject({}).optional(),
+  summary: summarySchema.optional(),
+  discarded: z.boolean().optional(),
+  blockTokens: z.number().optional(),
+  weights: z.looseObject({ bytes: z.number(), reading: z.number(), widening: z.number(), waiting: z.number() }).optional(),
+  memory: z.looseObject({ budget: z.number(), planned: z.number(), peak: z.number() }).optional(),
+  sweep: z.looseObject({ name: z.string(), task: z.string() }).optional(),
 });
 
-const scoreSchema = z.looseObject({ value: z.number(), n: z.number() });
-const setSchema = z.looseObject({ name: z.string(), kind: z.enum(['accuracy', 'probability']), score: scoreSchema, nll: z.number() });
+const interval = z.tuple([z.number(), z.number()]);
+const scoreSchema = z.looseObject({
+  value: z.number(),
+  n: z.number(),
+  interval: interval.optional(),
+  perExample: z.array(z.looseObject({ id: z.string(), value: z.number().nullable(), topic: z.string().optional(), tokens: z.number().optional() })).optional(),
+});
+const setSchema = z.looseObject({
+  name: z.string(),
+  kind: z.enum(['accuracy', 'probability']),
+  score: scoreSchema,
+  topics: z.record(z.string(), z.looseObject({ accuracy: z.number(), rows: z.number(), blind: z.number() })).optional(),
+  extraction: scoreSchema.optional(),
+  nll: z.number(),
+  blind: z.number().nullish(),
+});
+const changeSchema = z.looseObject({
+  difference: z.number(),
+  n: z.number(),
+  interval: interval.optional(),
+  mcnemar: z.looseObject({ gained: z.number(), lost: z.number(), p: z.number() }).optional(),
+});
 const auditScore = setSchema.extend({ kind: z.enum(['accuracy', 'probability', 'extraction']) });
-const evaluationSchema = z.looseObject({ sets: z.array(z.looseObject({ role: z.enum(['forget', 'near', 'utility']), before: setSchema, after: setSchema })) });
+const evaluationSchema = z.looseObject({
+  sets: z.array(
+    z.looseObject({
+      role: z.enum(['forget', 'near', 'utility']),
+      before: setSchema,
+      after: setSchema,
+      change: changeSchema.optional(),
+      forbiddenBefore: setSchema.optional(),
+      forbiddenAfter: setSchema.optional(),
+    }),
+  ),
+  routing: z
+    .looseObject({ overlapForget: z.number(), overlapRetain: z.number().nullable(), targetShareBefore: z.number(), targetShareAfter: z.number() })
+    .optional(),
+});
 const auditedSchema = z.looseObject({
   role: z.enum(['forget', 'near', 'utility']),
   before: auditScore,
@@ -86,9 +145,42 @@ function fromOneAudit(value: unknown): unknown {
   const renamed = sets.map(({ forbiddenBefore, forbiddenAfter, ...set }) => ({ ...set, underBefore: forbiddenBefore, underAfter: forbiddenAfter }));
   return { run: old.data.run, audits: { forbid: { settings: { experts }, sets: renamed, seconds: 0 } } };
 }
-const expertSchema = z.looseObject({ layer: z.int(), expert: z.int(), affinity: z.number(), share: z.number() });
-const attributionSchema = z.looseObject({ ranking: z.array(expertSchema), target: expertSchema, layers: z.array(z.looseObject({ layer: z.int() })) });
-const stepSchema = z.looseObject({ step: z.int() });
+const expertSchema = expertId.extend({ affinity: z.number(), share: z.number() });
+const layersSchema = z.array(
+  z.looseObject({ layer: z.int().min(0), experts: z.array(z.looseObject({ expert: z.int().min(0), affinity: z.number(), share: z.number() })) }),
+);
+const attributionSchema = z.looseObject({
+  ranking: z.array(expertSchema),
+  target: expertSchema,
+  layers: layersSchema,
+  stability: z.looseObject({ halves: z.number(), sameTarget: z.number(), topOverlap: z.number() }).nullish(),
+  against: z.looseObject({ layers: layersSchema }).optional(),
+});
+/** What JSON can't hold (NaN) is null in a journal. */
+const figure = z.number().nullish();
+const stepSchema = z.looseObject({
+  step: z.int(),
+  forget: figure,
+  retain: figure,
+  anchor: figure,
+  total: figure,
+  gradNorm: figure,
+  lr: figure,
+  targetShare: figure,
+  overlapForget: figure,
+  overlapRetain: figure,
+  ms: figure,
+});
+const checkSchema = z.looseObject({
+  step: z.int(),
+  forget: figure,
+  utility: figure,
+  utilityNll: figure,
+  overlapForget: figure,
+  overlapRetain: figure,
+  targetShare: figure,
+  ms: figure,
+});
 
 /**
  * Name of a run's folder: UTC time to the second and the method, `2026-11-23T10-15-02-npo`; -2, -3 ... when that is taken.
@@ -101,8 +193,9 @@ export function runId(date: Date, method: string, taken: ReadonlySet<string>): s
   return id;
 }
 
-/** The number of the next run, for display: one more than the largest so far. */
-export const nextNumber = (records: readonly RunRecord[]): number => records.reduce((largest, { number }) => Math.max(largest, number), 0) + 1;
+/** The number of the next run, for display: one more than the largest so far, and than the folders there are, of which some may not be readable now. */
+export const nextNumber = (records: readonly RunRecord[], folders = 0): number =>
+  records.reduce((largest, { number }) => Math.max(largest, number), folders) + 1;
 
 /** All runs of a workspace. Never fails: what cannot be read is in `broken`. A workspace without runs has none. */
 export async function readHistory(reader: RunReader, workspace: string): Promise<History> {
@@ -129,17 +222,26 @@ export async function readHistory(reader: RunReader, workspace: string): Promise
   return { runs, broken, unread };
 }
 
-/** Everything a run folder holds but tensors. A journal's last line that was cut off by a kill is left out. */
-export async function readRunFolder(reader: RunReader, folder: string): Promise<Result<RunFolder>> {
+/** The history, read when it is first asked for and never again. */
+export function historyOnce(reader: RunReader, workspace: string): () => Promise<History> {
+  let read: Promise<History> | null = null;
+  return () => {
+    read ??= readHistory(reader, workspace);
+    return read;
+  };
+}
+
+/** Everything a run folder holds but tensors. A journal's last line that was cut off by a kill is left out; `mostSteps` thins a long one. */
+export async function readRunFolder(reader: RunReader, folder: string, mostSteps?: number): Promise<Result<RunFolder>> {
   const record = await readRecord(reader, folder);
   if (!record.ok) return record;
   const raw = await readJsonFile(reader, path.join(folder, 'recipe.json'));
   if (!raw.ok) return raw;
   const recipe = parseRecipe(raw.value);
   if (!recipe.ok) return fail('bad-file', `${path.join(folder, 'recipe.json')} is not a recipe: ${recipe.fault.message}`, recipe.fault.remedy);
-  const steps = await readJournal<StepRecord>(reader, path.join(folder, 'steps.jsonl'));
+  const steps = await readJournal<StepRecord>(reader, path.join(folder, 'steps.jsonl'), stepSchema, mostSteps);
   if (!steps.ok) return steps;
-  const checks = await readJournal<CheckRecord>(reader, path.join(folder, 'checks.jsonl'));
+  const checks = await readJournal<CheckRecord>(reader, path.join(folder, 'checks.jsonl'), checkSchema);
   if (!checks.ok) return checks;
   const attribution = await readOptional<AttributionRecord>(reader, path.join(folder, 'attribution.json'), attributionSchema);
   if (!attribution.ok) return attribution;
@@ -158,30 +260,44 @@ export async function readRunFolder(reader: RunReader, folder: string): Promise<
   });
 }
 
-/** A run's scores and what it was; of other files that can't be read, nothing. */
+/** A run's scores and what it was; of other files that can't be read, nothing but the disk's fault where it is one. */
 export async function readScores(
   reader: RunReader,
   folder: string,
-): Promise<Result<{ readonly record: RunRecord; readonly recipe: Recipe | null; readonly evaluation: EvaluationRecord | null }>> {
+): Promise<
+  Result<{ readonly record: RunRecord; readonly recipe: Recipe | null; readonly evaluation: EvaluationRecord | null; readonly unread: Fault | null }>
+> {
   const record = await readRecord(reader, folder);
   if (!record.ok) return record;
   const raw = await readJsonFile(reader, path.join(folder, 'recipe.json'));
   const recipe = raw.ok ? parseRecipe(raw.value) : raw;
   const evaluation = await readOptional<EvaluationRecord>(reader, path.join(folder, 'evaluation.json'), evaluationSchema);
-  return ok({ record: record.value, recipe: recipe.ok ? recipe.value : null, evaluation: evaluation.ok ? evaluation.value : null });
+  const unread = [raw, evaluation].find((own) => !own.ok && !isOfTheFile(own.fault));
+  return ok({
+    record: record.value,
+    recipe: recipe.ok ? recipe.value : null,
+    evaluation: evaluation.ok ? evaluation.value : null,
+    unread: unread && !unread.ok ? unread.fault : null,
+  });
 }
 
 /**
  * The folder a user means by an id, a number (`7` or `#7`) or a path. An id or a number is looked for in the workspace first;
- * relative paths start at `current` (default the workspace).
+ * relative paths start at `current` (default the workspace). Who names many runs reads the history once (`historyOnce`).
  */
-export async function resolveRun(reader: RunReader, workspace: string, text: string, current = workspace): Promise<Result<string>> {
+export async function resolveRun(
+  reader: RunReader,
+  workspace: string,
+  text: string,
+  current = workspace,
+  history = () => readHistory(reader, workspace),
+): Promise<Result<string>> {
   const wanted = text.trim();
   const list = 'List the runs with `uoe runs`.';
   if (wanted === '') return fail('usage', 'No run was named.', list);
   if (/^#?\d+$/.test(wanted)) {
     const number = Number(wanted.replace('#', ''));
-    const { runs, unread } = await readHistory(reader, workspace);
+    const { runs, unread } = await history();
     const found = runs.filter(({ record }) => record.number === number);
     if (found.length === 1) return ok(found[0].folder);
     if (found.length > 1)
@@ -225,24 +341,36 @@ async function readOptional<T>(reader: RunReader, at: string, schema: z.ZodType)
   return checked<T>(json.value, schema, at);
 }
 
-/** Rows of a journal; none when the file is not there. Only the last line may be incomplete. */
-async function readJournal<T>(reader: RunReader, at: string): Promise<Result<readonly T[]>> {
+/** Rows of a journal; none when the file is not there. Only the last line may be incomplete. Of more than `most` rows about twice as many are held, at most. */
+async function readJournal<T extends { readonly step: number }>(
+  reader: RunReader,
+  at: string,
+  schema: z.ZodType,
+  most = Number.POSITIVE_INFINITY,
+): Promise<Result<readonly T[]>> {
   const text = await reader.text(at);
   if (!text.ok) return text.fault.code === 'not-found' ? ok([]) : text;
-  const lines = text.value.split('\n');
-  const rows: T[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    if (lines[i].trim() === '') continue;
-    const json = parseJson(lines[i], `${at} line ${i + 1}`);
+  const content = text.value;
+  let rows: T[] = [];
+  for (let start = 0, line = 1; start < content.length; line++) {
+    const newline = content.indexOf('\n', start);
+    const end = newline < 0 ? content.length : newline;
+    const own = content.slice(start, end);
+    start = end + 1;
+    if (own.trim() === '') continue;
+    const json = parseJson(own, `${at} line ${line}`);
     if (!json.ok) {
-      if (lines.slice(i + 1).every((line) => line.trim() === '')) break;
+      if (newline < 0) break;
       return json;
     }
-    const row = checked<T>(json.value, stepSchema, `${at} line ${i + 1}`);
+    const row = checked<T>(json.value, schema, `${at} line ${line}`);
     if (!row.ok) return row;
     rows.push(row.value);
+    if (rows.length >= Math.max(turnLines, 2 * most)) rows = [...thinnedRows(rows, most)];
+    // Others have their turn.
+    if (line % turnLines === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  return ok(rows);
+  return ok(thinnedRows(rows, most));
 }
 
 /** The value as T once the fields that views rely on have the right form. */

@@ -30,6 +30,9 @@ export interface PlanOptions extends OpenOptions {
 const fewPrompts = 12;
 
 const rowsOf = (count: number, what: string): string => `${count} ${what} row${count === 1 ? '' : 's'}`;
+/** Of a million rows a spread into Math.max would not fit the stack. */
+const longestOf = (lists: readonly (readonly number[])[]): number =>
+  lists.reduce((longest, list) => list.reduce((most, length) => Math.max(most, length), longest), 2);
 const lengths = (set: ReadSet | null): number[] => set?.sequences.map(({ ids }) => ids.length) ?? [];
 
 /** The plan of a recipe as written. Throws the FaultError that a run of it would begin with. */
@@ -128,7 +131,7 @@ export function tooLarge(opened: OpenedRecipe, processBytes: number): Fault | nu
   const { sets, needed } = needs(opened, processBytes);
   const { peakBytes } = needed({});
   if (peakBytes <= recipe.memory * (1 + planTolerance)) return null;
-  const ways = waysOut(recipe, sets.forget.length, Math.max(2, ...sets.forget, ...sets.retain), (change) => needed(change).peakBytes);
+  const ways = waysOut(recipe, sets.forget.length, longestOf([sets.forget, sets.retain]), (change) => needed(change).peakBytes);
   const fitting = ways.filter((way) => way.peakBytes <= recipe.memory).map(changeInWords);
   return {
     code: 'no-memory',
@@ -188,7 +191,7 @@ async function planOf(opened: OpenedRecipe, processBytes: number, folder: string
       exported: handle.checkpoint.totalBytes,
     },
     time: time ? await plannedTime(opened, isWorthKeeping(handle, sequencesOf(opened)), signal) : null,
-    waysOut: waysOut(recipe, sets.forget.length, Math.max(2, ...sets.forget, ...sets.retain), (change) => needed(change).peakBytes),
+    waysOut: waysOut(recipe, sets.forget.length, longestOf([sets.forget, sets.retain]), (change) => needed(change).peakBytes),
     measured,
     notMeasured,
     warnings: [...opened.warnings, ...dataWarnings(opened), ...(memory.peakBytes > memory.budgetBytes ? [over] : [])],

@@ -434,7 +434,8 @@ export interface EngineRequests {
     { readonly workspace: string },
     { readonly runs: readonly RunRecord[]; readonly broken: readonly { readonly folder: string; readonly why: string }[] },
   ];
-  readRun: [{ readonly run: string; readonly workspace: string }, RunFolder];
+  /** `mostSteps`: a longer journal is thinned to so many rows. */
+  readRun: [{ readonly run: string; readonly workspace: string; readonly mostSteps?: number }, RunFolder];
   /** Before: the original, or the run that `before` names. */
   answers: [{ readonly model: string; readonly run: string; readonly before?: string; readonly workspace: string; readonly limit?: number }, AnswerComparison];
   exportRun: [

@@ -28,7 +28,8 @@ export async function chosenRows(
       lines.push(JSON.stringify({ ...columnsOf(row), id: labelField(row.columns, 'id') ?? String(at) }, asJson));
     });
     const name = source.kind === 'file' ? source.path : source.origin;
-    if (own.size > 0) return fail('not-found', `${name} has no row at line ${Math.min(...own)} any more.`, 'Read the prompts again.');
+    if (own.size > 0)
+      return fail('not-found', `${name} has no row at line ${[...own].reduce((least, line) => Math.min(least, line))} any more.`, 'Read the prompts again.');
   }
   return ok(lines.map((line) => `${line}\n`).join(''));
 }

@@ -121,6 +121,15 @@ describe('a run folder', () => {
     expect(unwrap(await readRunFolder(reader(files({ [at('a', 'run.json')]: JSON.stringify(record) })), folder)).record.id).to.equal('a');
   });
 
+  it('a journal of a night is thinned on request, its first and last rows kept', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, i) => ({ step: i + 1, ms: 100 }));
+    const all = files({ [at('a', 'steps.jsonl')]: rows.map((row) => `${JSON.stringify(row)}\n`).join('') });
+    const { steps } = unwrap(await readRunFolder(reader(all), folder, 1000));
+    expect(steps.length).to.be.within(400, 1000);
+    expect([steps[0].step, steps.at(-5)?.step, steps.at(-1)?.step]).to.deep.equal([1, 19_996, 20_000]);
+    expect(unwrap(await readRunFolder(reader(all), folder)).steps).to.have.length(20_000);
+  });
+
   it('comes back as it was written', async () => {
     const all = files({
       [at('a', 'steps.jsonl')]: whole.steps.map((row) => `${JSON.stringify(row)}\n`).join(''),

@@ -37,11 +37,12 @@ const margin = { left: 48, right: 8, top: 12, bottom: 20 };
 /** `base`, with either end doubled until the values fit: a scale changes rarely and by a known factor, or not at all. */
 export function doubledDomain(base: readonly [number, number], values: readonly number[]): readonly [number, number] {
   const finite = values.filter(Number.isFinite);
+  const [least, most] = finite.reduce(([small, large], value) => [Math.min(small, value), Math.max(large, value)], base);
   const span = base[1] - base[0];
   let high = span;
-  while (base[0] + high < Math.max(base[1], ...finite)) high *= 2;
+  while (base[0] + high < most) high *= 2;
   let low = 0;
-  while (base[0] - low > Math.min(base[0], ...finite)) low = low === 0 ? span : low * 2;
+  while (base[0] - low > least) low = low === 0 ? span : low * 2;
   return [base[0] - low, base[0] + high];
 }
 

@@ -1,6 +1,6 @@
 /** What somebody let an agent do, beyond reading. */
 import path from 'node:path';
-import { resolveRun, runsFolder } from '../../experiment/history';
+import { historyOnce, resolveRun, runsFolder } from '../../experiment/history';
 import { diskReader } from '../../experiment/run-reader';
 import { realPath } from '../../files/folder';
 import { refuse, unwrap } from '../../protocol/fault';
@@ -34,12 +34,12 @@ async function ownRuns(workspace: string): Promise<string> {
 }
 
 /** The id of the run of this workspace that is meant: what an agent names leads nowhere else, by a path or by a link. */
-export async function requireOwnRun(workspace: string, run: string): Promise<string> {
+export async function requireOwnRun(workspace: string, run: string, history = historyOnce(diskReader, workspace)): Promise<string> {
   const name = run.trim();
   if (!/^(#?\d+|[A-Za-z0-9][\w.-]*)$/.test(name))
     return refuse('usage', `"${name}" is not the id or number of a run.`, 'list_runs names the runs of this workspace.');
   const root = await ownRuns(workspace);
-  const folder = unwrap(await resolveRun(diskReader, workspace, name, runsFolder(workspace)));
+  const folder = unwrap(await resolveRun(diskReader, workspace, name, runsFolder(workspace), history));
   const real = await followed(folder);
   if (path.dirname(real) !== root) return refuse('usage', `Run ${name} is a link to ${real}.`, 'list_runs names the runs of this workspace.');
   return path.basename(folder);

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { historyOnce } from '../../experiment/history';
+import { diskReader } from '../../experiment/run-reader';
 import { requireOwnRun } from './grants';
 import { tool } from './tool';
 
@@ -39,7 +41,11 @@ export const readRun = tool({
   input: z.strictObject({ run }),
   readOnly: true,
   async run(given, { request, workspace }) {
-    const { record, recipe, steps, checks, evaluation } = await request('readRun', { run: await requireOwnRun(workspace, given.run), workspace });
+    const { record, recipe, steps, checks, evaluation } = await request('readRun', {
+      run: await requireOwnRun(workspace, given.run),
+      workspace,
+      mostSteps: shownSteps,
+    });
     const sets = evaluation?.sets.map(({ role, before, after }) => ({
       role,
       name: after.name,
@@ -69,7 +75,8 @@ export const compareRuns = tool({
   readOnly: true,
   async run({ runs }, { request, workspace }) {
     const own: string[] = [];
-    for (const one of runs) own.push(await requireOwnRun(workspace, one));
+    const history = historyOnce(diskReader, workspace);
+    for (const one of runs) own.push(await requireOwnRun(workspace, one, history));
     const forms = await request('compare', { runs: own, workspace });
     return { table: forms.markdown, comparison: JSON.parse(forms.json) as unknown };
   },

@@ -8,5 +8,5 @@ export const runs: Handler<'runs'> = async (_session, { workspace }) => {
   return { runs: history.runs.map(({ record }) => record), broken: history.broken };
 };
 
-export const readRun: Handler<'readRun'> = async (_session, { run, workspace }) =>
-  unwrap(await readRunFolder(diskReader, unwrap(await resolveRun(diskReader, workspace, run, process.cwd()))));
+export const readRun: Handler<'readRun'> = async (_session, { run, workspace, mostSteps }) =>
+  unwrap(await readRunFolder(diskReader, unwrap(await resolveRun(diskReader, workspace, run, process.cwd())), mostSteps));

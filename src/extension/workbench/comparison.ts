@@ -9,6 +9,7 @@ import { routingFigures } from '../../experiment/routing-comparison';
 import { type AnswersFigures, everyAudit, type RoutingFigures } from '../../protocol/comparison-view';
 import type { AttributionResult, Reading, RunFolder } from '../../protocol/engine';
 import { type Fault, fail, type Result } from '../../protocol/fault';
+import { mostSteps } from '../../protocol/kept-steps';
 import type { Recipe } from '../../protocol/recipe';
 import type { ComparisonView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
@@ -78,7 +79,7 @@ export function createComparison({ engine, store, figures, jobs, workspace, repo
   const shown = () => store.get().comparison;
   const failed = ({ fault }: { readonly fault: Fault }) => fault.code !== 'cancelled' && report(fault);
 
-  const read = (run: string) => engine.request('readRun', { run, workspace: workspace() });
+  const read = (run: string) => engine.request('readRun', { run, workspace: workspace(), mostSteps });
 
   async function show(run: string, before: string | null): Promise<boolean> {
     const folder = await read(run);

@@ -138,7 +138,7 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
     async restore() {
       const id = run();
       if (id === null) return;
-      const folder = await engine.request('readRun', { run: id, workspace: workspace() });
+      const folder = await engine.request('readRun', { run: id, workspace: workspace(), mostSteps: 1 });
       if (!folder.ok) return failed(t('The original was not restored'), folder.fault);
       const path = folder.value.record.model;
       const result = await jobs.run(t('Restoring the original'), (options) => engine.request('restoreModel', { model: path }, options));

@@ -10,6 +10,7 @@ import { savedStep } from '../../experiment/saved-step';
 import type { Catalogue } from '../../protocol/catalogue';
 import type { ModelInfo, RunOutcome } from '../../protocol/engine';
 import { type Fault, fail, ok, type Result } from '../../protocol/fault';
+import { mostSteps, withRow } from '../../protocol/kept-steps';
 import type { Recipe } from '../../protocol/recipe';
 import { resolveRecipe } from '../../protocol/recipe-resolve';
 import type { CheckRecord, ExpertId, RunRecord, StepRecord } from '../../protocol/records';
@@ -338,7 +339,7 @@ export function createLoop(around: Surroundings): Loop {
   }
 
   async function readFolder(id: string) {
-    const folder = await engine.request('readRun', { run: id, workspace: around.workspace() });
+    const folder = await engine.request('readRun', { run: id, workspace: around.workspace(), mostSteps });
     return folder.ok ? folder.value : null;
   }
 
@@ -367,7 +368,7 @@ export function createLoop(around: Surroundings): Loop {
       if (!recipe.ok) return recipe;
       return { ok: true, value: { recipe: recipe.value, settings: settingsRows(recipe.value, plannedTarget()), plan: settings, steps: [], checks: [] } };
     }
-    const folder = await engine.request('readRun', { run: from, workspace: around.workspace() });
+    const folder = await engine.request('readRun', { run: from, workspace: around.workspace(), mostSteps });
     if (!folder.ok) return folder;
     const { recipe, record } = folder.value;
     const { steps, checks } = resume === undefined ? { steps: [], checks: [] } : folder.value;
@@ -465,8 +466,7 @@ export function createLoop(around: Surroundings): Loop {
     }),
     engine.listen('step', ({ record, memoryBytes }) => {
       const { steps } = figures.get();
-      // A resumed run does some steps of its journal again.
-      const rows = [...steps.rows.filter((row) => row.step < record.step), record];
+      const rows = withRow(steps.rows, record);
       figures.set({ steps: { run: steps.run, rows } });
       const { run } = state();
       if (run) set({ run: withStep(run, rows, (Date.now() - startedAt) / 1000, memoryBytes) });

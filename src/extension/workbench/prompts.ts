@@ -67,7 +67,7 @@ interface Held {
   readonly key: string;
   readonly record: RoutingRecord;
   /** Affinities for display beside an equal share, in the record's shape; null where the record's own will do. */
-  readonly relative: Float64Array | null;
+  readonly relative: Float32Array | null;
   readonly retainShare: Float32Array | null;
   readonly prompts: AttributionResult['sequences'];
   readonly sources: readonly Source[];
@@ -88,8 +88,8 @@ export function routingOf({ record, affinity, slots, sequences }: AttributionRes
     experts: Math.max(...record.layers.map((layer) => layer.experts.length)),
     topK: record.topK,
     lengths: Int32Array.from(sequences, (sequence) => sequence.tokens),
-    affinity: new Float64Array(affinity),
-    slots: new Int32Array(slots),
+    affinity,
+    slots,
   };
 }
 
@@ -156,10 +156,7 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
         total: current.prompts.length,
         ticked: chosen.length,
         tokens: current.record.lengths.reduce((sum, length) => sum + length, 0),
-        sources: current.sources.map(({ view }, source) => {
-          const own = [...current.prompts.keys()].filter((prompt) => current.prompts[prompt].source === source);
-          return { name: view.name, kind: view.kind, prompts: own.length, ticked: own.filter((prompt) => ticked[prompt] === 1).length };
-        }),
+        sources: countedSources(current),
         targetPicked: picked !== null,
       },
       attribution: {
@@ -180,6 +177,15 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
     checkStability(current, chosen);
   }
 
+  function countedSources({ sources, prompts }: Held) {
+    const counts = sources.map(({ view }) => ({ name: view.name, kind: view.kind, prompts: 0, ticked: 0 }));
+    prompts.forEach(({ source }, prompt) => {
+      counts[source].prompts++;
+      counts[source].ticked += ticked[prompt];
+    });
+    return counts;
+  }
+
   const rankedFirst = (heatmap: HeatmapFigures): ExpertId => {
     const [{ layer, expert }] = ranking(heatmap, 1);
     return { layer, expert };
@@ -193,7 +199,7 @@ export function createPrompts({ engine, store, figures, onChange }: PromptParts)
       held = {
         key,
         record,
-        relative: result.relative && new Float64Array(result.relative),
+        relative: result.relative,
         retainShare: retainShares(result.record, record.experts),
         prompts: result.sequences,
         sources,
