@@ -1,7 +1,7 @@
 /** Binds a session to a JSON-RPC connection: every request of the protocol, cancellation as an AbortSignal, faults as the data of errors. */
 import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import type { EngineEvents, EngineRequests } from '../protocol/engine';
-import { type Fault, faultOf, type Result } from '../protocol/fault';
+import { type Fault, fail, faultOf, type Result } from '../protocol/fault';
 import { errorCodeOf, type RequestEnvelope, type RequestName, requestNames } from '../protocol/rpc';
 
 export interface RequestContext {
@@ -22,6 +22,8 @@ interface Cancellation {
 }
 
 async function answer<K extends RequestName>(handler: RequestHandler, name: K, envelope: RequestEnvelope<K>, token: Cancellation): Promise<unknown> {
+  if (typeof envelope?.request !== 'string')
+    return responseOf(fail('usage', `The request ${name} has no id and parameters.`, 'Send {"request", "params"}.').fault);
   const abort = new AbortController();
   if (token.isCancellationRequested) abort.abort();
   const listening = token.onCancellationRequested(() => abort.abort());

@@ -3,6 +3,7 @@ import { knownRuns } from '../experiment/comparison-runs';
 import { diskReader } from '../experiment/run-reader';
 import type { EngineRequests } from '../protocol/engine';
 import { fail, faultOf, ok, type Result } from '../protocol/fault';
+import { paramsFault } from '../protocol/request-schema';
 import type { Call, Session, Settings } from './call';
 import { handlers } from './handlers';
 import { createLane } from './lane';
@@ -29,6 +30,8 @@ export function createSession(emit: Emit, settings: Partial<Settings> = {}): Req
   });
 
   async function handle<K extends keyof EngineRequests>(name: K, params: EngineRequests[K][0], context: RequestContext): Promise<Result<EngineRequests[K][1]>> {
+    const wrong = paramsFault(name, params);
+    if (wrong) return { ok: false, fault: wrong };
     const { answer, lane } = handlers[name];
     const call = callOf(context);
     try {
