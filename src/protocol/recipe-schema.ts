@@ -21,7 +21,7 @@ const targetSchema = z.union([
 
 const componentSchema = z.strictObject({ kind: z.enum(choiceKinds), layers: z.array(whole).min(1).optional(), experts: z.array(whole).min(1).optional() });
 
-const trainSchema = z.union([
+export const trainSchema = z.union([
   z.enum(['expert+router', 'expert', 'router', 'full']),
   z.strictObject({ lora: z.strictObject({ rank: count.optional(), alpha: positive.optional() }) }),
   z.strictObject({ components: z.array(componentSchema).min(1) }),
