@@ -22,6 +22,8 @@ export interface Shard {
   readonly bytes: number;
   /** Bytes before the first tensor. */
   readonly headerBytes: number;
+  /** Of the file that the header was read from. */
+  readonly version: string;
 }
 
 export interface RawTensor {
@@ -34,6 +36,8 @@ export interface RawTensor {
 export interface StoredSlice {
   /** Path of the shard. */
   readonly file: string;
+  /** Of the shard: another one's offsets mean nothing. */
+  readonly version: string;
   /** Bytes from the start of that file. */
   readonly offset: number;
   readonly bytes: number;

@@ -48,6 +48,9 @@ export interface ChangedCheckpoint {
   readonly leftBehind: readonly string[];
 }
 
+/** Held while a folder is exported to. */
+export const exportLock = (to: string): string => path.join(path.dirname(to), `.${path.basename(to)}.lock`);
+
 /** The model card of a Hugging Face folder. */
 export const CARD_NAME = 'README.md';
 
@@ -177,7 +180,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
     await refuseTarget(checkpoint, to);
     const { warnings } = unwrap(await checkPatch(patch, checkpoint, signal));
     madeParent = unwrap(await makeFolder(parent));
-    const lock = unwrap(await takeLock(path.join(parent, `.${path.basename(to)}.lock`), to));
+    const lock = unwrap(await takeLock(exportLock(to), to));
     try {
       const left = unwrap(await removeUnfinished(parent, { wanted: (name) => isUnfinishedOf(path.basename(to), name) }));
       const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
@@ -192,7 +195,13 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
       }
       signal?.throwIfAborted();
       unwrap(await removeEmptyFolder(to));
-      unwrap(await renameDurably(temporary, to));
+      const placed = await renameDurably(temporary, to);
+      if (!placed.ok) {
+        // Where it has its name, but that could not be made to last, it goes again, as is said.
+        const kind = await kindOf(temporary);
+        if (kind.ok && kind.value === 'absent') await renameDurably(to, temporary);
+      }
+      unwrap(placed);
       const notes = left.length > 0 ? [`An earlier export to ${to} was interrupted; what it had written was removed.`] : [];
       return ok({
         folder: to,

@@ -82,16 +82,16 @@ async function findShards(folder: string, names: readonly string[]): Promise<{ f
   return { files, index };
 }
 
-const headerOf = async (at: string): Promise<{ size: number; header: Header }> =>
-  unwrap(await withRanged(at, async (file) => ({ size: file.size, header: unwrap(await readHeader(at, file.size, file.read)) })));
+const headerOf = async (at: string): Promise<{ size: number; version: string; header: Header }> =>
+  unwrap(await withRanged(at, async ({ size, version, read }) => ({ size, version, header: unwrap(await readHeader(at, size, read)) })));
 
 /** Every tensor of every shard, each once, and none that the index lists elsewhere. */
 async function collectTensors(folder: string, files: readonly string[], index: ReadonlyMap<string, string> | null, pathOf: (file: string) => string) {
   const tensors = new Map<string, TensorEntry>();
   const shards: Shard[] = [];
   for (const file of files) {
-    const { size, header } = await headerOf(pathOf(file));
-    shards.push({ file, path: pathOf(file), bytes: size, headerBytes: header.headerBytes });
+    const { size, version, header } = await headerOf(pathOf(file));
+    shards.push({ file, path: pathOf(file), bytes: size, headerBytes: header.headerBytes, version });
     for (const tensor of header.tensors) {
       const known = tensors.get(tensor.name);
       if (known)
@@ -152,6 +152,8 @@ export async function openAt(folder: string, pathOf: (file: string) => string): 
   const { tensors, shards } = await collectTensors(folder, files, index, pathOf);
   const others = await sortOtherFiles(folder, new Set(index ? [...files, INDEX_NAME] : files));
   const pool = rangedPool();
+  for (const { path: at, version } of shards) pool.expect(at, version);
+  const versions = new Map(shards.map(({ file, version }) => [file, version]));
   let fingerprint: Promise<Result<string>> | undefined;
 
   const attempt = async <T>(work: () => Promise<T>): Promise<Result<T>> => {
@@ -164,7 +166,7 @@ export async function openAt(folder: string, pathOf: (file: string) => string): 
   const placeOf = (ref: TensorRef): StoredSlice => {
     const entry = tensors.get(ref.name);
     if (!entry) return refuse('bad-file', `${folder} has no tensor ${ref.name}.`, 'Check that config.json and the weights belong together.');
-    return { file: pathOf(entry.file), ...locate(entry, ref) };
+    return { file: pathOf(entry.file), version: versions.get(entry.file) ?? '', ...locate(entry, ref) };
   };
   const readRaw = async (ref: TensorRef): Promise<RawTensor> => {
     const { file, dtype, shape, offset, bytes } = placeOf(ref);

@@ -1,6 +1,7 @@
 /** The checkpoint that is open: one at a time, so that the memory budget is one model's. */
 import path from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import { folderStamp } from '../checkpoint/folder-stamp';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import { exists, realPath } from '../files/folder';
 import { readJson } from '../files/read';
@@ -22,7 +23,7 @@ export interface OpenedModel {
 }
 
 export interface OpenedModels {
-  /** The model of a folder; others that nobody uses are closed. It may be closed once it is not in use. Throws FaultError. */
+  /** The model of a folder as it is now; others that nobody uses are closed. It may be closed once it is not in use. Throws FaultError. */
   open(folder: string, memory: number): Promise<OpenedModel>;
   /** Keeps a model open until the returned function is called. */
   hold(opened: OpenedModel): () => void;
@@ -50,6 +51,8 @@ export function openedModels(): OpenedModels {
   interface Entry {
     readonly folder: string;
     readonly memory: number;
+    /** Of the folder when it was opened; null where that could not be told. */
+    readonly stamp: string | null;
     readonly opened: OpenedModel;
     users: number;
   }
@@ -72,11 +75,12 @@ export function openedModels(): OpenedModels {
   return {
     async open(folder, memory) {
       const real = await realFolder(folder);
-      const known = entries.find((entry) => entry.folder === real && entry.memory === memory);
-      if (known) return known.opened;
+      const stamp = await folderStamp(real).catch(() => null);
+      const known = entries.find((entry) => entry.folder === real && entry.memory === memory && entry.stamp === stamp);
+      if (known && stamp !== null) return known.opened;
       const opened = await openAnew(folder, memory);
       await closeUnused(() => true);
-      entries.push({ folder: real, memory, opened, users: 0 });
+      entries.push({ folder: real, memory, stamp, opened, users: 0 });
       return opened;
     },
     hold(opened) {

@@ -6,7 +6,7 @@ import { UNFINISHED, writeJson } from '../files/atomic-write';
 import { listFolder, makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
 import { waitForLock } from '../files/lock';
 import { removeUnfinished } from '../files/unfinished';
-import { refuse, unwrap } from '../protocol/fault';
+import { FaultError, refuse, unwrap } from '../protocol/fault';
 import type { RunRecord, SweepTaskId } from '../protocol/records';
 import { backendInUse } from '../tensor/backend';
 import { nextNumber, readHistory, runId, runsFolder } from './history';
@@ -63,7 +63,16 @@ export async function createRunFolder(
     const taken = new Set([...history.runs, ...history.broken].map(({ folder }) => path.basename(folder)));
     const now = new Date();
     const id = runId(now, opened.recipe.method, taken);
-    const record = firstRecord(opened, id, nextNumber(history.runs.map((stored) => stored.record)), now, sweep);
+    const record = firstRecord(
+      opened,
+      id,
+      nextNumber(
+        history.runs.map((stored) => stored.record),
+        taken.size,
+      ),
+      now,
+      sweep,
+    );
     const aside = path.join(root, `.${id}${UNFINISHED}`);
     const run = path.join(root, id);
     try {

@@ -71,7 +71,7 @@ export const readSpeed = (at: string, bounds: Bounds): Promise<Result<number | n
     try {
       return await readThrough(handle, bounds);
     } finally {
-      await handle.close();
+      await handle.close().catch(() => undefined);
     }
   });
 
@@ -83,6 +83,7 @@ async function writeThrough(handle: FileHandle, { bytes, seconds }: Bounds): Pro
   let done = 0;
   while (done < bytes && (done === 0 || performance.now() - began < seconds * 1000)) {
     const { bytesWritten } = await handle.write(block, 0, Math.min(blockBytes, bytes - done), done);
+    if (bytesWritten === 0) throw Object.assign(new Error('nothing was written'), { code: 'ENOSPC' });
     done += bytesWritten;
   }
   await handle.sync();
@@ -104,8 +105,8 @@ export const diskSpeed = (folder: string, bounds: Bounds): Promise<Result<DiskSp
       const written = await writeThrough(handle, { bytes, seconds: bounds.seconds });
       return { write: written.speed, read: reader && (await readThrough(reader, { bytes: written.bytes, seconds: bounds.seconds })) };
     } finally {
-      await reader?.close();
-      await handle.close();
-      await fileSystem.rm(at, { force: true });
+      // One that fails must not keep the others from being let go.
+      for (const own of [reader, handle]) await own?.close().catch(() => undefined);
+      await fileSystem.rm(at, { force: true }).catch(() => fileSystem.rm(at, { force: true }));
     }
   });

@@ -1,7 +1,7 @@
 /** Folders, and what is in them. */
 import path from 'node:path';
-import { ok, type Result } from '../protocol/fault';
-import { isErrno, onDisk } from './disk-fault';
+import { FaultError, ok, type Result } from '../protocol/fault';
+import { isErrno, isOfTheFile, isRefusal, onDisk } from './disk-fault';
 import { fileSystem } from './file-system';
 
 export type PathKind = 'file' | 'folder' | 'other' | 'absent';
@@ -40,6 +40,8 @@ export const listFolder = (folder: string): Promise<Result<readonly FolderEntry[
       let kind: PathKind = entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other';
       if (link) {
         const target = await kindOf(path.join(folder, entry.name));
+        // One that goes round in a circle, or where nobody may look, is like a dangling one; what a disk does not say is not known.
+        if (!target.ok && !isOfTheFile(target.fault) && !isRefusal(target.fault)) throw new FaultError(target.fault);
         kind = target.ok ? target.value : 'other';
       }
       listed.push({ name: entry.name, kind, link });

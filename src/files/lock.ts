@@ -296,8 +296,12 @@ export async function takeLock(at: string, what = path.dirname(at), { every = to
     release: async () => {
       stop();
       held.delete(owner.token);
-      const holder = await readOwner(at).catch(() => null);
-      if (holder !== null && sameOwner(holder, owner)) await removeFile(at);
+      // Where the disk is away for a moment, a lock left there would keep other processes out until this one ends.
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const holder = await readOwner(at).catch(() => undefined);
+        if (holder === undefined) continue;
+        if (holder === null || !sameOwner(holder, owner) || (await removeFile(at)).ok) return;
+      }
     },
   });
 }

@@ -103,37 +103,43 @@ export function rangedPool(limit = 16): RangedPool {
     }
   };
 
+  async function attempt(at: string, offset: number, length: number, into?: Uint8Array): Promise<Result<Uint8Array>> {
+    const entry = entries.get(at) ?? { file: openRanged(at), users: 0 };
+    entries.delete(at);
+    entries.set(at, entry);
+    entry.users++;
+    let usable = false;
+    try {
+      const opened = await entry.file;
+      if (!opened.ok) return opened;
+      const { version } = opened.value;
+      const known = versions.get(at) ?? version;
+      versions.set(at, known);
+      const changed = () => fail('conflict', `${at} was changed while it was in use.`, 'Open the checkpoint again.');
+      if (known !== version) return changed();
+      const read = await opened.value.read(offset, length, into);
+      const now = await opened.value.versionNow();
+      if (now.ok && now.value !== version) return changed();
+      usable = read.ok && now.ok;
+      return read.ok && !now.ok ? now : read;
+    } finally {
+      entry.users--;
+      if (!usable && entries.get(at) === entry) entries.delete(at);
+      if (closed || entries.get(at) !== entry) {
+        if (entry.users === 0) await drop(at, entry);
+      } else await trim();
+    }
+  }
+
   return {
     open: () => entries.size,
     expect: (at, version) => void versions.set(at, version),
     async read(at, offset, length, into) {
       if (closed) return fail('conflict', `${at} was read after its checkpoint was closed.`, 'Open the checkpoint again.');
-      const entry = entries.get(at) ?? { file: openRanged(at), users: 0 };
-      entries.delete(at);
-      entries.set(at, entry);
-      entry.users++;
-      let usable = false;
-      try {
-        const opened = await entry.file;
-        if (!opened.ok) return opened;
-        const { version } = opened.value;
-        const known = versions.get(at) ?? version;
-        versions.set(at, known);
-        const changed = () => fail('conflict', `${at} was changed while it was in use.`, 'Open the checkpoint again.');
-        if (known !== version) return changed();
-        const read = await opened.value.read(offset, length, into);
-        const now = await opened.value.versionNow();
-        if (now.ok && now.value !== version) return changed();
-        usable = read.ok && now.ok;
-        return read.ok && !now.ok ? now : read;
-      } finally {
-        entry.users--;
-        // What failed may work in a file opened anew, once a disk is back.
-        if (!usable && entries.get(at) === entry) entries.delete(at);
-        if (closed || entries.get(at) !== entry) {
-          if (entry.users === 0) await drop(at, entry);
-        } else await trim();
-      }
+      const wasOpen = entries.has(at);
+      const first = await attempt(at, offset, length, into);
+      // A file that was open may be lost for good, and fine when it is opened anew: a network drive that was away, for instance.
+      return first.ok || !wasOpen || first.fault.code !== 'io' || closed ? first : attempt(at, offset, length, into);
     },
     async close() {
       closed = true;

@@ -79,14 +79,17 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
     replies.get(reply.id)?.resolve(reply);
     replies.delete(reply.id);
   });
-  thread.on('error', (error) => {
-    broken = error instanceof Error ? error : new Error(String(error));
+  const end = (error: unknown) => {
+    broken ??= error instanceof Error ? error : new Error(String(error));
     for (const { reject } of replies.values()) reject(broken);
     replies.clear();
-  });
+  };
+  thread.on('error', end);
+  // Nobody waits for the answer of a thread that has ended.
+  thread.on('exit', (code) => end(new Error(`The reading thread has ended (${code}).`)));
 
   /** Begins a read where the room has a slot for it. */
-  function begin(key: string, { file, offset, dtype, shape }: StoredSlice): Reading | null {
+  function begin(key: string, { file, version, offset, dtype, shape }: StoredSlice): Reading | null {
     const count = elementCount(shape);
     const slot = room.take(count * 4);
     if (slot === null) return null;
@@ -102,7 +105,7 @@ export function openReadAhead(roomBytes: number): ReadAhead | null {
       },
       () => undefined,
     );
-    thread.postMessage({ id, file, offset, dtype, count, at: slot } satisfies ReadRequest);
+    thread.postMessage({ id, file, version, offset, dtype, count, at: slot } satisfies ReadRequest);
     return reading;
   }
 

@@ -10,6 +10,7 @@ import { storedFrom, widenOn } from '../tensor/wasm-widen';
 export interface ReadRequest {
   readonly id: number;
   readonly file: string;
+  readonly version: string;
   readonly offset: number;
   readonly dtype: Dtype;
   readonly count: number;
@@ -30,10 +31,11 @@ const widen = widenOn(memory);
 const pool = rangedPool();
 const now = (): number => performance.timeOrigin + performance.now();
 
-async function read({ file, offset, dtype, count, at }: ReadRequest): Promise<{ fault: Fault | null; read: readonly [number, number] }> {
+async function read({ file, version, offset, dtype, count, at }: ReadRequest): Promise<{ fault: Fault | null; read: readonly [number, number] }> {
   const from = now();
   const bytes = count * bytesPerElement[dtype];
   const into = new Uint8Array(memory.buffer, at + storedFrom(dtype, count), bytes);
+  pool.expect(file, version);
   const result = await pool.read(file, offset, bytes, into);
   return { fault: result.ok ? null : result.fault, read: [from, now()] };
 }

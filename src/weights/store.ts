@@ -1,7 +1,7 @@
 /** Weights on lease: read by ranges, ahead of their use on a thread of its own, widened, kept within a byte bound, with a patch laid over them. */
 import { LRUCache } from 'lru-cache';
 import type { Checkpoint, RawTensor, StoredSlice } from '../checkpoint/checkpoint';
-import { FaultError, refuse, unwrap } from '../protocol/fault';
+import { refuse, unwrap } from '../protocol/fault';
 import type { WeightReading } from '../protocol/records';
 import { elementCount, type HostTensor, type TensorRef, unitName } from '../protocol/tensors';
 import { firstNotFinite, widen } from '../tensor/dtype';
@@ -172,9 +172,8 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     const slot = await readAhead()?.take(key, place);
     if (!slot) return { tensor: hold(await values(ref, noOverlay), ref.shape), release: () => undefined };
     if (slot.fault || !slot.finite) {
-      const { fault } = slot;
       slot.release();
-      if (fault) throw new FaultError(fault);
+      // Read ahead, it may have failed long ago: what is wrong shows when it is read once more, here.
       return { tensor: hold(await values(ref, noOverlay), ref.shape), release: () => undefined };
     }
     bytesRead += place.bytes;

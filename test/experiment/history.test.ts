@@ -53,7 +53,7 @@ describe('run ids', () => {
 
 describe('history', () => {
   it('a workspace without runs has none, and no complaint', async () => {
-    expect(await readHistory(reader({}), workspace)).to.deep.equal({ runs: [], broken: [] });
+    expect(await readHistory(reader({}), workspace)).to.deep.equal({ runs: [], broken: [], unread: null });
   });
 
   it('sorts by number and reports broken folders with one sentence each', async () => {

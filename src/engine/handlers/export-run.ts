@@ -5,10 +5,11 @@ import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { type ChangedCheckpoint, type ChangeProgress, exportCheckpoint } from '../../checkpoint/export-checkpoint';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint';
 import { readPatch, writePatch } from '../../checkpoint/patch-file';
+import { notedExport } from '../../experiment/exports';
 import { readRunFolder, resolveRun } from '../../experiment/history';
 import { modelCard } from '../../experiment/model-card';
 import { diskReader } from '../../experiment/run-reader';
-import { fileStatus, kindOf } from '../../files/folder';
+import { fileStatus, kindOf, removeFile } from '../../files/folder';
 import type { ExportResult, RunFolder } from '../../protocol/engine';
 import { refuse, unwrap } from '../../protocol/fault';
 import type { Patch } from '../../protocol/tensors';
@@ -63,7 +64,10 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
   const target = path.resolve(to);
   if (unwrap(await kindOf(target)) !== 'absent') refuse('conflict', `Can't write ${target}: it exists already.`, 'Choose another name, or remove it first.');
   await withCheckpoint(model, async (checkpoint) => unwrap(await checkPatch(patch, checkpoint, call.signal)));
-  unwrap(await writePatch(target, patch));
+  const written = await writePatch(target, patch);
+  // It may have its name already where only that could not be made to last.
+  if (!written.ok) await removeFile(target);
+  unwrap(written);
   const { bytes } = unwrap(await fileStatus(target));
   return { folder: target, changed: [...patch.units.keys()].sort(), proof: { checked: 0, equal: 0, differing: [] }, bytesWritten: bytes, linked: 0 };
 }
@@ -73,8 +77,10 @@ export const exportRun: Handler<'exportRun'> = async (session, { run, workspace,
   const { model, patch, stored } = await patchOfRun(run, workspace);
   if (form === 'patch') return writePatchFile(to, model, patch, call);
   const card = (base: string | null) => modelCard({ run: stored, base: patch.base ?? null, changed: [...patch.units.keys()].sort(), card: base });
-  return withCheckpoint(model, async (checkpoint) =>
-    result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, card, signal: call.signal, onProgress: onProgress(call) }))),
+  return notedExport(workspace, stored.record.id, to, () =>
+    withCheckpoint(model, async (checkpoint) =>
+      result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, card, signal: call.signal, onProgress: onProgress(call) }))),
+    ),
   );
 };
 

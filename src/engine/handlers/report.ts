@@ -7,7 +7,7 @@ import { routingFigures } from '../../experiment/routing-comparison';
 import { diskReader } from '../../experiment/run-reader';
 import { readText } from '../../files/read';
 import type { RunFolder } from '../../protocol/engine';
-import { fail, faultOf, sentence, unwrap } from '../../protocol/fault';
+import { type Fault, fail, faultOf, sentence, unwrap } from '../../protocol/fault';
 import type { Call, Handler, Session } from '../call';
 import { readingOf } from '../run-reading';
 import { answers } from './answers';
@@ -47,7 +47,8 @@ export const report: Handler<'report'> = async (session, { run, workspace, form,
   const stored = unwrap(await readRunFolder(diskReader, folder));
   if (form === 'markdown') return { text: reportMarkdown(stored, folder) };
   const page = await template();
-  const others = await session.runs.table(path.dirname(folder), stored.record.model);
+  const unread = (fault: Fault) => session.emit('log', { level: 'warn', message: sentence(fault) });
+  const others = await session.runs.table(path.dirname(folder), stored.record.model, unread);
   const figures = isPlain ? filesOnly : await measured(session, stored, folder, workspace, call);
   return { text: unwrap(filledPage(page, reportPage(stored, folder, figures, others))) };
 };
