@@ -1,4 +1,5 @@
 /** What the interface and `uoe inspect` show of a checkpoint. */
+import { appliedNote } from '../checkpoint/applied-state';
 import { parameterCounts } from '../passes/model';
 import type { BackendInfo, ModelInfo } from '../protocol/engine';
 import { unwrap } from '../protocol/fault';
@@ -37,6 +38,7 @@ export async function modelInfo(opened: OpenedModel, memory: number, backend: Ba
   const { checkpoint, model, tokenizer } = opened;
   const { shape } = model;
   await refuseDamaged(opened, call);
+  const note = await appliedNote(checkpoint.folder);
   const firstMoe = model.layers[shape.moeLayers[0]].feed;
   return {
     path: checkpoint.folder,
@@ -56,6 +58,7 @@ export async function modelInfo(opened: OpenedModel, memory: number, backend: Ba
     tokenizer: tokenizer && { kind: tokenizer.kind, vocabulary: tokenizer.vocabularySize, chatTemplate: tokenizer.chatTemplate !== null },
     fingerprint: unwrap(await checkpoint.fingerprint(call.signal)),
     unsupported: limitsOf(opened),
+    notes: note === null ? [] : [note],
     plan: attributionPlan(opened, memory),
     backend,
   };

@@ -1,6 +1,7 @@
 /** From a recipe as written to everything a run works on: model open, rows read and tokenised, fingerprints compared. */
 import path from 'node:path';
 import { chooseTarget, needsAttribution } from '../attribution/target';
+import { appliedNote } from '../checkpoint/applied-state';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import { readSafetensors } from '../checkpoint/safetensors';
@@ -115,7 +116,9 @@ export async function openRecipe(json: unknown, folder: string, options: OpenOpt
     await handle.checkpoint.close();
   };
   try {
-    return { ...(await readInputs(recipe, handle, options)), warnings: [...warnings, ...warningsOf(recipe, handle.checkpoint.dtype)], release };
+    const note = await appliedNote(handle.checkpoint.folder);
+    const noted = note === null ? [] : [note];
+    return { ...(await readInputs(recipe, handle, options)), warnings: [...warnings, ...noted, ...warningsOf(recipe, handle.checkpoint.dtype)], release };
   } catch (error) {
     await release();
     throw error;

@@ -9,7 +9,7 @@ import type { DataRole, ProblemAction, RunRow, WorkbenchState, WorkbenchStep } f
 import { createAnswerDocuments } from './answer-documents';
 import { dataActionsOf } from './data-actions';
 import { demoName, readDemo } from './demo';
-import { askForCheckpoint, askForData, askForForm, askForParaphrases, askForTarget, confirmDiscard } from './dialogs';
+import { askForCheckpoint, askForData, askForForm, askForParaphrases, askForTarget, confirmDiscard, confirmRestore } from './dialogs';
 import type { EditorSelection } from './editor-selection';
 import type { ExportActions } from './export-actions';
 import { tell } from './notices';
@@ -145,6 +145,7 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
     useDemo,
     memorySetting: () => vscode.commands.executeCommand('workbench.action.openSettings', 'uoe.engine.memory'),
     openAgain: () => loop.openAgain(),
+    restoreOriginal: async () => (await confirmRestore(loop.triedName())) && loop.restoreTried(),
     restartEngine: () => loop.restartEngine(),
     resumeRun: () => resume(store.get().run?.id ?? store.get().interrupted?.id),
     showLog: () => log.show(),

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { methodName } from '../protocol/run-table';
 import type { WorkbenchState } from '../protocol/workbench';
-import { tell } from './notices';
+import { tell, tellWarning } from './notices';
 import type { Loop } from './workbench/loop';
 import type { Store } from './workbench/store';
 
@@ -19,6 +19,7 @@ export interface ResumeOfferParts {
 export function offerResume({ store, loop, resume, show }: ResumeOfferParts): vscode.Disposable {
   let timer: NodeJS.Timeout | undefined;
   let offered = '';
+  const told = new Set<string>();
 
   function offer(): void {
     const { interrupted, run } = store.get();
@@ -34,7 +35,9 @@ export function offerResume({ store, loop, resume, show }: ResumeOfferParts): vs
   }
 
   async function look(left: readonly number[]): Promise<void> {
-    const { elsewhere } = await loop.lookForInterrupted();
+    const { elsewhere, cut } = await loop.lookForInterrupted();
+    for (const text of cut) if (!told.has(text)) void tellWarning(text);
+    for (const text of cut) told.add(text);
     offer();
     if (elsewhere && left.length > 0) timer = setTimeout(() => void look(left.slice(1)), left[0]);
   }

@@ -79,6 +79,8 @@ export interface ModelInfo {
   readonly fingerprint: string;
   /** Sentences about things UOE can't do with this checkpoint; empty when all is well. */
   readonly unsupported: readonly string[];
+  /** Sentences about what the folder holds: a result that is applied, or was being applied when its process ended. */
+  readonly notes?: readonly string[];
   readonly plan: PhasePlan;
   /** What computes for this model: small ones are faster on another. */
   readonly backend: BackendInfo;
@@ -432,7 +434,12 @@ export interface EngineRequests {
   steerRun: [{ readonly action: 'pause' | 'continue' | 'keep' | 'discard' }, null];
   runs: [
     { readonly workspace: string },
-    { readonly runs: readonly RunRecord[]; readonly broken: readonly { readonly folder: string; readonly why: string }[] },
+    {
+      readonly runs: readonly RunRecord[];
+      readonly broken: readonly { readonly folder: string; readonly why: string }[];
+      /** Sentences about exports that were cut short. */
+      readonly cut?: readonly string[];
+    },
   ];
   /** `mostSteps`: a longer journal is thinned to so many rows. */
   readRun: [{ readonly run: string; readonly workspace: string; readonly mostSteps?: number }, RunFolder];

@@ -34,7 +34,7 @@ export interface ProblemView {
   readonly kind?: 'architecture' | 'memory' | 'file';
   readonly actions: readonly { readonly id: ProblemAction; readonly label: string }[];
 }
-export const problemActions = ['openCheckpoint', 'useDemo', 'memorySetting', 'openAgain', 'restartEngine', 'resumeRun', 'showLog'] as const;
+export const problemActions = ['openCheckpoint', 'useDemo', 'memorySetting', 'openAgain', 'restoreOriginal', 'restartEngine', 'resumeRun', 'showLog'] as const;
 export type ProblemAction = (typeof problemActions)[number];
 
 /** Work in progress: every one can be cancelled. */

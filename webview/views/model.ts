@@ -154,6 +154,7 @@ export function modelStep(context: ViewContext): TemplateResult {
         ${ui.button({ label: t('Find expert'), icon: 'arrow-right', primary: true, disabled: data.forget === null, onClick: () => send({ type: 'step', step: 'find' }) })}
       </div>
     </div>
+    ${(model.notes ?? []).map((text) => banner('info', t('On disk.'), text))}
     ${model.unsupported.map((text) => banner('warning', t('Limited.'), text))}
     ${
       model.plan.peakBytes > model.plan.budgetBytes

@@ -30,7 +30,7 @@ function textOf(info: ModelInfo): string {
     ['One pass', `reads ${bytes(plan.bytesToRead)}, takes about ${bytes(plan.peakBytes)} of memory (budget ${bytes(plan.budgetBytes)})`],
     ['Fingerprint', info.fingerprint],
   ]);
-  return [facts, ...info.unsupported].join('\n');
+  return [facts, ...(info.notes ?? []), ...info.unsupported].join('\n');
 }
 
 export const inspect = verb<[model: string], object>({

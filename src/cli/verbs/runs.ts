@@ -29,8 +29,8 @@ export const runs = verb<[], object>({
   options: [],
   example: 'uoe runs --workspace experiments',
   async run({ request, workspace }) {
-    const { runs: list, broken } = await request('runs', { workspace });
+    const { runs: list, broken, cut = [] } = await request('runs', { workspace });
     const table = list.length === 0 ? `No runs in ${workspace}.` : textTable(columns, list.map(cells));
-    return { json: { runs: list, broken }, text: [table, ...broken.map(({ folder, why }) => `${folder}: ${why}`)].join('\n') };
+    return { json: { runs: list, broken, cut }, text: [table, ...broken.map(({ folder, why }) => `${folder}: ${why}`), ...cut].join('\n') };
   },
 });

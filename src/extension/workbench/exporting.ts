@@ -4,7 +4,7 @@ import type { ExportResult } from '../../protocol/engine';
 import { type Fault, ok, type Result } from '../../protocol/fault';
 import type { ExportForm, ExportView, WorkbenchState } from '../../protocol/workbench';
 import type { EngineClient } from '../engine/client';
-import { faultInWords } from './engine-words';
+import { faultInWords, inWords } from './engine-words';
 import type { Jobs } from './job';
 import type { Store } from './store';
 import { t } from './text';
@@ -80,7 +80,7 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
       const { model: view, attribution } = store.get();
       if (info.ok && view) {
         const { path: _path, ...rest } = info.value;
-        store.set({ model: { ...view, ...rest }, ...(attribution ? { attribution: { ...attribution, outOfDate: true } } : {}) });
+        store.set({ model: { ...view, ...rest, notes: rest.notes?.map(inWords) }, ...(attribution ? { attribution: { ...attribution, outOfDate: true } } : {}) });
       } else if (!info.ok) failed(t('The checkpoint could not be opened again'), info.fault);
     }
     await read(id);

@@ -1,4 +1,5 @@
 /** Runs of a workspace that were cut off by a closed window, a kill or a power failure: found without an engine. */
+import { cutExports } from '../../experiment/exports';
 import { readHistory } from '../../experiment/history';
 import { diskReader } from '../../experiment/run-reader';
 import { savedStep } from '../../experiment/saved-step';
@@ -9,13 +10,16 @@ export interface Found {
   readonly interrupted: InterruptedView | null;
   /** A run is under way in another process: another window's, or the one that has just closed and is ending. */
   readonly elsewhere: boolean;
+  /** A sentence for each export that was cut short. */
+  readonly cut: readonly string[];
 }
 
 export async function findInterrupted(workspace: string): Promise<Found> {
   const { runs } = await readHistory(diskReader, workspace);
   const newest = runs.findLast(({ record }) => record.status === 'interrupted');
   const elsewhere = runs.some(({ record }) => record.status === 'running');
-  if (!newest) return { interrupted: null, elsewhere };
+  const cut = await cutExports(workspace);
+  if (!newest) return { interrupted: null, elsewhere, cut };
   const { id, number, method, plannedSteps } = newest.record;
-  return { interrupted: { id, number, method, plannedSteps, step: (await savedStep(newest.folder)) ?? 0 }, elsewhere };
+  return { interrupted: { id, number, method, plannedSteps, step: (await savedStep(newest.folder)) ?? 0 }, elsewhere, cut };
 }

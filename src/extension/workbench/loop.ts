@@ -74,6 +74,9 @@ export interface Loop {
   openModel(path: string, name: string, preset?: Preset, sources?: Partial<Sources>): Promise<void>;
   /** Tries once more what could not be opened. */
   openAgain(): Promise<void>;
+  /** Restores the original of the checkpoint that could not be opened, then opens it. */
+  restoreTried(): Promise<void>;
+  triedName(): string;
   setData(role: DataRole, sources: readonly Source[]): void;
   /** Forget prompts besides those there are: shown as out of date until they are read. */
   addPrompts(sources: readonly Source[]): void;
@@ -98,8 +101,8 @@ export interface Loop {
   cancelRun(): void;
   /** The plan again, with the settings of the run that is shown and a change of them. */
   newPlan(patch?: Partial<PlanSettings>): void;
-  /** Looks for a run that was cut off; `elsewhere` when another process is at a run of this workspace. */
-  lookForInterrupted(): Promise<{ readonly elsewhere: boolean }>;
+  /** Looks for a run that was cut off; `elsewhere` when another process is at a run of this workspace; `cut` has a sentence for each export that was. */
+  lookForInterrupted(): Promise<{ readonly elsewhere: boolean; readonly cut: readonly string[] }>;
   dismissInterrupted(): void;
   steer(action: 'pause' | 'continue' | 'keep' | 'discard'): Promise<void>;
   showRun(id: string, before?: string | null): Promise<void>;
@@ -135,7 +138,7 @@ const isActive = (run: RunView | null): run is RunView => run !== null && ['runn
 
 function viewOf(info: ModelInfo, name: string): WorkbenchState['model'] {
   const { path: _path, backend: _backend, ...rest } = info;
-  return { ...rest, name };
+  return { ...rest, notes: rest.notes?.map(inWords), name };
 }
 
 const runRow = ({ id, number, method, status, reason, summary }: RunRecord): RunRow => ({
@@ -161,6 +164,7 @@ export function createLoop(around: Surroundings): Loop {
   let stopRequest: (() => void) | undefined;
   let startedAt = 0;
   let tried: () => Promise<void> = async () => undefined;
+  let triedFolder: string | null = null;
 
   const comparison = createComparison(around);
   const state = () => store.get();
@@ -229,6 +233,7 @@ export function createLoop(around: Surroundings): Loop {
     const info = await jobs.run(t('Opening {0}', name), (options) => engine.request('openModel', { path }, options));
     if (!info.ok) {
       tried = () => openModel(path, name, newPreset, newSources);
+      triedFolder = path;
       const { title, actions, kind } = openingProblem(info.fault);
       return failed(title, info.fault, actions, kind);
     }
@@ -514,6 +519,7 @@ export function createLoop(around: Surroundings): Loop {
     const info = await jobs.run(t('Opening the checkpoint again'), (options) => engine.request('openModel', { path }, options));
     if (!info.ok) {
       tried = restartEngine;
+      triedFolder = path;
       const { title, actions, kind } = openingProblem(info.fault);
       return failed(title, info.fault, actions, kind);
     }
@@ -524,6 +530,14 @@ export function createLoop(around: Surroundings): Loop {
   return {
     openModel,
     openAgain: () => tried(),
+    triedName: () => (triedFolder === null ? '' : (triedFolder.split(/[\\/]/).at(-1) ?? '')),
+    async restoreTried() {
+      const path = triedFolder;
+      if (path === null) return;
+      const result = await jobs.run(t('Restoring the original'), (options) => engine.request('restoreModel', { model: path }, options));
+      if (!result.ok) return failed(t('The original was not restored'), result.fault);
+      await tried();
+    },
     setData(role, list) {
       if (refusedWhileRunning()) return;
       sources = { ...sources, [role]: list };
@@ -604,9 +618,9 @@ export function createLoop(around: Surroundings): Loop {
     restartEngine,
     async lookForInterrupted() {
       const { findInterrupted } = await interruptedRuns();
-      const { interrupted, elsewhere } = await findInterrupted(around.workspace());
+      const { interrupted, elsewhere, cut } = await findInterrupted(around.workspace());
       if (state().run === null) set({ interrupted });
-      return { elsewhere };
+      return { elsewhere, cut: cut.map(inWords) };
     },
     dismissInterrupted: () => set({ interrupted: null }),
     memento: () => ({

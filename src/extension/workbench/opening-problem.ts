@@ -5,7 +5,11 @@ import { t } from './text';
 
 type Opening = Pick<ProblemView, 'title' | 'actions' | 'kind'>;
 
-export function openingProblem({ code }: Fault): Opening {
+/** Shards of two checkpoints, left by an apply or a restore that was cut short (src/checkpoint/applied-state.ts). */
+const isMixed = ({ code, message }: Fault): boolean => code === 'conflict' && message.includes("don't belong together");
+
+export function openingProblem(fault: Fault): Opening {
+  const { code } = fault;
   const isOther = code === 'unsupported';
   return {
     title: isOther
@@ -21,6 +25,7 @@ export function openingProblem({ code }: Fault): Opening {
             { id: 'openAgain' as const, label: t('Check again') },
           ]
         : []),
+      ...(isMixed(fault) ? [{ id: 'restoreOriginal' as const, label: t('Restore Original') }] : []),
       { id: 'openCheckpoint', label: t('Open another…') },
       { id: 'useDemo', label: isOther ? t('Try the demo model') : t('Use the demo model') },
     ],
