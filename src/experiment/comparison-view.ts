@@ -1,5 +1,12 @@
 /** Step 4 of the workbench and the report from what run folders hold: cards, topics, table of sets, audits, and the result in words. */
+import { descriptor as accuracy } from '../evaluate/accuracy';
+import { descriptor as extractionStrength } from '../evaluate/extraction-strength';
+import { descriptor as nll } from '../evaluate/nll';
+import { descriptor as probability } from '../evaluate/probability';
+import { descriptor as routingOverlap } from '../evaluate/routing-overlap';
 import { wilson } from '../evaluate/statistics';
+import { descriptor as targetShare } from '../evaluate/target-share';
+import type { MetricDescriptor } from '../protocol/catalogue';
 import type { ScoreCard, TopicRow } from '../protocol/comparison-view';
 import type { RunFolder } from '../protocol/engine';
 import { count } from '../protocol/numbers';
@@ -120,6 +127,14 @@ function against(other: EvaluationRecord | null, own: EvaluationRecord | null): 
   return { sets };
 }
 
+const metricOf: Readonly<Record<ComparisonRow['kind'], MetricDescriptor>> = { accuracy, probability, nll, extraction: extractionStrength };
+
+/** In the order in which their figures are shown. */
+function metricsOf(rows: readonly ComparisonRow[], hasRouting: boolean): readonly MetricDescriptor[] {
+  const measured = Object.values(metricOf).filter((metric) => rows.some(({ kind }) => metricOf[kind] === metric));
+  return [...measured, ...(hasRouting ? [routingOverlap, targetShare] : [])];
+}
+
 /** One run against the original, or against `other`. */
 export function comparisonView(folder: RunFolder, discarded: boolean, other: RunFolder | null = null): ComparisonView {
   const { record } = folder;
@@ -127,6 +142,7 @@ export function comparisonView(folder: RunFolder, discarded: boolean, other: Run
   const evaluation = other ? against(other.evaluation, folder.evaluation) : folder.evaluation;
   const reference = other ? `run ${other.record.number}` : 'the original';
   const routing = other ? undefined : evaluation?.routing;
+  const rows = (evaluation?.sets ?? []).flatMap(rowsOf);
   const { headline, sentences } = other && evaluation ? comparedVerdict(evaluation, reference, `run ${record.number}`) : verdictOf(evaluation, audits);
   return {
     run: record.id,
@@ -142,7 +158,7 @@ export function comparisonView(folder: RunFolder, discarded: boolean, other: Run
     sentences,
     cards: evaluation ? roles.flatMap((role) => cardOf(evaluation, role, reference)) : [],
     topics: evaluation ? topicsOf(evaluation) : [],
-    rows: (evaluation?.sets ?? []).flatMap(rowsOf),
+    rows,
     audits,
     auditsToRun: auditsToRun(audits),
     worst: worstAudit(audits),
@@ -155,6 +171,7 @@ export function comparisonView(folder: RunFolder, discarded: boolean, other: Run
       : [],
     routingVerdict: routing ? routingVerdict(routing) : null,
     roundingLoss: record.summary?.roundingLoss ?? null,
+    metrics: metricsOf(rows, routing !== undefined),
     discarded,
     table: null,
   };

@@ -202,7 +202,7 @@ export function runMemory(
   const search = { cache: Math.round(kept), optimizer: 0, activations: Math.round(finding - kept + workingBytes()) };
   const parts = {
     process: Math.round(processBytes),
-    weights: Math.round(weights.kept(hidden ? 0 : suffix) + weights.ahead + weights.lease),
+    weights: Math.round(weights.kept(suffix) + weights.ahead + weights.lease),
     ...(finding > cache + trained + working ? search : training),
   };
   return {

@@ -1,5 +1,5 @@
 import type { AuditView, VerdictWords } from '../protocol/comparison-view';
-import { difference, fraction, percent } from '../protocol/numbers';
+import { difference, fraction, percent, pValue } from '../protocol/numbers';
 import type { EvaluationRecord, PairedChange, SetScore } from '../protocol/records';
 import { worstOf } from './audits';
 import { pairedScores } from './paired-scores';
@@ -148,8 +148,7 @@ export function comparedVerdict(evaluation: EvaluationRecord, one: string, other
 
 const interval = (change: PairedChange): string => {
   const ends = change.interval === undefined ? 'no interval' : `95 % interval ${difference(change.interval[0])} to ${difference(change.interval[1])}`;
-  const p =
-    change.mcnemar === undefined || change.interval === undefined ? '' : `, McNemar p ${change.mcnemar.p < 0.001 ? '< 0.001' : fraction(change.mcnemar.p)}`;
+  const p = change.mcnemar === undefined || change.interval === undefined ? '' : `, McNemar p ${pValue(change.mcnemar.p)}`;
   return `change ${difference(change.difference)}, ${ends}${p}`;
 };
 

@@ -31,6 +31,9 @@ export function difference(value: number | null | undefined, digits = 3): string
   return `${value < 0 ? minus : '+'}${size}`;
 }
 
+/** p of a test: `0.375`, `< 0.001`. */
+export const pValue = (value: number | null | undefined): string => (finite(value) && value < 0.001 ? '< 0.001' : fraction(value));
+
 /** `1 664` */
 export const count = (value: number | null | undefined): string =>
   finite(value)

@@ -2,7 +2,7 @@
  * What extension host and webview say to each other. The host owns one state object and computes every number in it; the webview draws
  * it and sends what the user does. Messages from the webview are validated (webview-message.ts) before anything else happens.
  */
-import type { MethodDescriptor } from './catalogue';
+import type { MethodDescriptor, MetricDescriptor } from './catalogue';
 import type { AnswersFigures, AuditsToRun, AuditView, RoutingFigures, RunChoice, RunTable, ScoreCard, TopicRow, VerdictWords } from './comparison-view';
 import type { BackendInfo, ExportResult, ModelInfo, RunChanges } from './engine';
 import type { MapComponent, MapPlan, MapSet } from './knowledge-map';
@@ -347,6 +347,8 @@ export interface ComparisonView {
   readonly routing: readonly (readonly [name: string, before: number | null, after: number | null])[];
   readonly routingVerdict: VerdictWords | null;
   readonly roundingLoss: number | null;
+  /** The metrics that these figures are of, with what they mean. */
+  readonly metrics: readonly MetricDescriptor[];
   readonly discarded: boolean;
 }
 

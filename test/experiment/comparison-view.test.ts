@@ -81,9 +81,17 @@ describe('a run beside the original', () => {
     expect(view.roundingLoss).to.equal(0.0012);
   });
 
+  it('explains the metrics whose figures it holds, and no others', () => {
+    expect(view.metrics.map(({ id }) => id)).to.deep.equal(['accuracy', 'routingOverlap', 'targetShare']);
+    const folder = runFolder();
+    const text: SetScore = { name: 'f', kind: 'probability', score: { value: 0.4, n: 10 }, nll: 1, extraction: { value: 0.3, n: 10 }, blind: null };
+    const ofText = comparisonView({ ...folder, evaluation: { sets: [{ role: 'forget', before: text, after: text }] } }, false);
+    expect(ofText.metrics.map(({ id }) => id)).to.deep.equal(['probability', 'nll', 'extractionStrength']);
+  });
+
   it('claims nothing without an evaluation', () => {
     const bare = comparisonView(runFolder({ evaluation: null }), false);
-    expect([bare.rows, bare.cards, bare.topics]).to.deep.equal([[], [], []]);
+    expect([bare.rows, bare.cards, bare.topics, bare.metrics]).to.deep.equal([[], [], [], []]);
     expect(bare.headline).to.match(/not measured/);
     expect(bare.worst).to.equal(null);
   });

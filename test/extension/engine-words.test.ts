@@ -80,6 +80,7 @@ describe('what the engine says, in a German window', () => {
         ...one.sentences,
         ...one.cards.map(({ verdict }) => verdict.text),
         ...one.routing.map(([name]) => name),
+        ...one.metrics.flatMap(({ label, help, needs }) => [label, help, ...needs.filter((need) => need !== 'routing')]),
         ...(one.routingVerdict ? [one.routingVerdict.text] : []),
         ...(one.worst ? [one.worst.text] : []),
         ...one.audits.flatMap(({ title, asks, outcome }) => [

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { openedPage } from './loop-page';
 
-const recipe = { model: 'm', forget: 'f', method: 'ga' as const, steps: 1, evaluate: null };
+const recipe = { model: 'm', forget: 'f', method: 'ga' as const, steps: 1 };
 
 describe('the end of a run on the page', () => {
   it('leads to its comparison', async () => {

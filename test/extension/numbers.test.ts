@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { bytes, count, difference, duration, fraction, loss, missing, parameters, percent, setting, times } from '../../src/protocol/numbers';
+import { bytes, count, difference, duration, fraction, loss, missing, parameters, percent, pValue, setting, times } from '../../src/protocol/numbers';
 
 const plain = (text: string) => text.replaceAll('\u202f', ' ');
 
 describe('numbers of the interface', () => {
   it('have fixed digits', () => {
     expect(fraction(0.2109)).to.equal('0.211');
+    expect([0.375, 0.001, 0.00099, undefined].map(pValue)).to.deep.equal(['0.375', '0.001', '< 0.001', '–']);
     expect(loss(-0.24366)).to.equal('−0.2437');
     expect(plain(percent(0.1013))).to.equal('10.1 %');
     expect([13.52, 9.333, 0.0164].map((value) => plain(times(value)))).to.deep.equal(['13.5 ×', '9.33 ×', '0.016 ×']);

@@ -1,7 +1,9 @@
 /** Compare, Summary: a card per role, accuracy per topic, the evidence in sentences, the table of sets. */
 import { html, nothing, type TemplateResult } from 'lit';
+import type { MetricDescriptor } from '../../../src/protocol/catalogue';
 import type { ScoreCard } from '../../../src/protocol/comparison-view';
-import { count, difference, fraction, loss, percent } from '../../../src/protocol/numbers';
+import { count, difference, fraction, loss, percent, pValue } from '../../../src/protocol/numbers';
+import type { PairedChange } from '../../../src/protocol/records';
 import type { ComparisonRow } from '../../../src/protocol/workbench';
 import { beforeAfter } from '../../charts/before-after';
 import { saveMenu } from '../../charts/save-menu';
@@ -23,6 +25,20 @@ const better: Readonly<Record<ScoreCard['role'], string>> = {
 /** In English, as all names of files. */
 const fileTitles: Readonly<Record<ScoreCard['role'], string>> = { forget: 'Forget', near: 'Near topic', utility: 'Utility' };
 
+/** The change's own 95 % interval, of the same rows before and after: two bars that overlap say less. */
+const changeRange = (change: PairedChange | null | undefined): string =>
+  change?.interval ? `${difference(change.interval[0])} … ${difference(change.interval[1])}` : '–';
+
+function paired(change: PairedChange | null | undefined): Content {
+  if (!change?.interval) return nothing;
+  const { mcnemar } = change;
+  const tip = mcnemar
+    ? t('{0} rows right only after, {1} only before (McNemar, exact, two-sided)', count(mcnemar.gained), count(mcnemar.lost))
+    : t('Bootstrap over the same rows before and after');
+  const words = t('row by row {0}, 95 % {1}', difference(change.difference), changeRange(change));
+  return html`<small class="note" title=${tip}>${words}${mcnemar ? ` · p ${pValue(mcnemar.p)}` : ''}</small>`;
+}
+
 function score(context: CompareContext, row: ScoreCard, width: number): TemplateResult {
   const { send, isReadOnly, comparison } = context;
   const { role, before, after, interval, chance, note, kind } = row;
@@ -33,14 +49,18 @@ function score(context: CompareContext, row: ScoreCard, width: number): Template
   const save = {
     name: `Run ${comparison.number} ${fileTitles[role]}`,
     rows: () => [
-      ['role', 'sets', 'kind', 'rows', 'before', 'after', 'low', 'high', 'chance'],
-      [role, note, kind, row.rows, before, after, interval?.[0] ?? null, interval?.[1] ?? null, chance],
+      ['role', 'sets', 'kind', 'rows', 'before', 'after', 'low', 'high', 'chance', 'change', 'changeLow', 'changeHigh', 'mcnemarP'],
+      [
+        ...[role, note, kind, row.rows, before, after, interval?.[0] ?? null, interval?.[1] ?? null, chance],
+        ...[row.change?.difference ?? null, row.change?.interval?.[0] ?? null, row.change?.interval?.[1] ?? null, row.change?.mcnemar?.p ?? null],
+      ],
     ],
   };
   return html`<section class="score" aria-label=${title}>
     <header><h2>${title} <small>${better[role]}</small></h2><span class="grow"></span>${saveMenu(save, send, isReadOnly)}</header>
     <p class="numbers"><span class="dim">${fraction(before)}</span> ${icon('arrow-right')} <b>${fraction(after)}</b><span class="change">${difference(after - before)}</span></p>
     ${beforeAfter({ width, before, after, interval, chance, series: roleSeries[role], label })}
+    ${paired(row.change)}
     ${verdict(row.verdict.kind, row.verdict.text)}
     <small class="note">${note} · ${kind === 'accuracy' ? t('{0} questions', count(row.rows)) : t('{0} rows, exp(−NLL)', count(row.rows))}</small>
   </section>`;
@@ -89,12 +109,13 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
     number(afterTitle, '72px'),
     number(changeTitle, '72px'),
     number('95 %', '120px'),
+    number(t('95 % of the change'), '136px'),
     number(t('Subject-blind'), '96px'),
     ...(hasForbidden ? [number(t('Expert forbidden'), '118px')] : []),
   ];
   return ui.table({
     label: t('Scores before and after'),
-    minWidth: hasForbidden ? 880 : 760,
+    minWidth: hasForbidden ? 1016 : 896,
     columns,
     rows: rows.map((row) => ({
       indented: row.topic,
@@ -107,6 +128,7 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
         written(row)(row.after),
         difference(row.after - row.before, row.kind === 'nll' ? 4 : 3),
         row.interval ? `${fraction(row.interval[0])} … ${fraction(row.interval[1])}` : '–',
+        changeRange(row.change),
         fraction(row.blind),
         written(row)(row.forbiddenAfter),
       ].slice(0, columns.length),
@@ -114,9 +136,27 @@ function table(rows: readonly ComparisonRow[], hasForbidden: boolean): TemplateR
   });
 }
 
+const directions: Readonly<Record<MetricDescriptor['direction'], string>> = {
+  higher: t('higher is better'),
+  lower: t('lower is better'),
+  neither: '',
+};
+
+function meaning({ direction, onForget, help, source, needs }: MetricDescriptor): string {
+  const better = [directions[direction], onForget ? t('on a forget set {0}', directions[onForget]) : ''].filter(Boolean).join('; ');
+  return [
+    help,
+    better === '' ? '' : `${better.charAt(0).toLocaleUpperCase()}${better.slice(1)}.`,
+    needs.length === 0 ? '' : t('Needs: {0}.', needs.join(', ')),
+    t('Source: {0}.', source),
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
 export function summaryTab(context: CompareContext): TemplateResult {
   const { comparison, width } = context;
-  const { cards, rows, sentences, roundingLoss } = comparison;
+  const { cards, rows, sentences, roundingLoss, metrics } = comparison;
   if (rows.length === 0)
     return banner(
       'warning',
@@ -134,7 +174,7 @@ export function summaryTab(context: CompareContext): TemplateResult {
       {
         title: t('Before and after'),
         help: t(
-          'Accuracy where there are questions (mean over topics), else exp(−NLL). “Subject-blind” is the accuracy of always giving the commonest answer. “Expert forbidden” is the score after the run when the router may not choose the target: if the forget score comes back, the knowledge is blocked, not erased. Source: evaluation.json of the run folder.',
+          'Accuracy where there are questions (mean over topics), else exp(−NLL). “95 % of the change” takes the same rows before and after in pairs (bootstrap): without 0 in it, the change is not chance. “Subject-blind” is the accuracy of always giving the commonest answer. “Expert forbidden” is the score after the run when the router may not choose the target: if the forget score comes back, the knowledge is blocked, not erased. Source: evaluation.json of the run folder.',
         ),
       },
       table(
@@ -143,5 +183,6 @@ export function summaryTab(context: CompareContext): TemplateResult {
       ),
       roundingLoss === null ? nothing : facts([[t('Update lost by rounding to the checkpoint’s dtype'), percent(roundingLoss, 2), t('of its squared norm')]]),
     )}
+    ${metrics.length === 0 ? nothing : card({ title: t('What the scores mean') }, facts(metrics.map((metric) => [metric.label, meaning(metric)])))}
   `;
 }
