@@ -43,6 +43,16 @@ describe('journals', () => {
     expect(fs.readFileSync(at, 'utf8')).to.equal('{"step":1}\n{"step":2}\n');
   });
 
+  it('a last line whose beginning never reached the disk is a torn end, its newline there or not', async () => {
+    const at = path.join(temporaryFolder(), 'steps.jsonl');
+    for (const end of ['\n', '']) {
+      fs.writeFileSync(at, `{"step":1}\n\0\0\0\0\0,"ms":2}${end}`);
+      expect(unwrap(await readJournal(at)).rows).to.deep.equal([{ step: 1 }]);
+      await write(at, [{ step: 2 }]);
+      expect(fs.readFileSync(at, 'utf8')).to.equal('{"step":1}\n{"step":2}\n');
+    }
+  });
+
   it('a broken line in the middle is a fault that names it', async () => {
     const at = path.join(temporaryFolder(), 'steps.jsonl');
     fs.writeFileSync(at, '{"step":1}\n{"st\n{"step":3}\n');

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { takeLock } from '../../src/files/lock';
+import { isLockHeld, takeLock } from '../../src/files/lock';
 import { sentence, unwrap } from '../../src/protocol/fault';
 import { withFault } from './faults';
 import { temporaryFolder } from './temporary-folder';
@@ -51,6 +51,69 @@ describe('locks', () => {
     expect((await takeLock(at)).ok).to.equal(false);
   });
 
+  it('one taken before the machine was started again is taken over, whoever has its process id now', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const at = path.join(temporaryFolder(), 'lock');
+    fs.writeFileSync(at, JSON.stringify(owner({ pid: process.ppid, boot: 'an earlier one' })));
+    expect((await takeLock(at)).ok).to.equal(true);
+  });
+
+  it('one that can not be looked at, of another machine or container, is taken over once its owner has not touched it for long', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    for (const change of [{ host: 'elsewhere' }, ...(process.platform === 'linux' ? [{ space: 'pid:[1]', pid: 999_999_999 }] : [])]) {
+      fs.writeFileSync(at, JSON.stringify(owner({ ...change, lease: 60_000 })));
+      expect((await takeLock(at)).ok, 'just touched').to.equal(false);
+      expect(await isLockHeld(at)).to.equal(true);
+      const earlier = new Date(Date.now() - 61_000);
+      fs.utimesSync(at, earlier, earlier);
+      expect(await isLockHeld(at)).to.equal(false);
+      await unwrap(await takeLock(at)).release();
+    }
+  });
+
+  it('is touched while it is held, and its owner hears when somebody else has it', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    const lock = unwrap(await takeLock(at, 'the run', { every: 10 }));
+    const earlier = new Date(Date.now() - 3_600_000);
+    fs.utimesSync(at, earlier, earlier);
+    while (fs.statSync(at).mtimeMs < Date.now() - 60_000) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(JSON.parse(fs.readFileSync(at, 'utf8'))).to.deep.equal(lock.owner);
+    fs.writeFileSync(at, JSON.stringify(owner({})));
+    while (!lock.lost.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(() => lock.lost.throwIfAborted()).to.throw(/was taken by another process while this one was stopped/);
+    await lock.release();
+    expect(fs.existsSync(at)).to.equal(true);
+  });
+
+  it('of many who find one left behind one gets it', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    const { pid } = spawnSync(process.execPath, ['-e', '0']);
+    for (let i = 0; i < 20; i++) {
+      fs.writeFileSync(at, JSON.stringify(owner({ pid })));
+      const tries = await Promise.all(Array.from({ length: 6 }, () => takeLock(at)));
+      expect(tries.filter(({ ok }) => ok)).to.have.length(1);
+      for (const one of tries) if (one.ok) await one.value.release();
+      expect(fs.readdirSync(path.dirname(at))).to.deep.equal([]);
+    }
+  });
+
+  it('what processes left that were killed while they took it goes with the next; what a living one is about to place stays', async () => {
+    const folder = temporaryFolder();
+    const at = path.join(folder, 'lock');
+    const { pid } = spawnSync(process.execPath, ['-e', '0']);
+    const name = (digit: string) => `.lock.${digit.repeat(12)}.uoe-tmp`;
+    fs.writeFileSync(path.join(folder, name('0')), JSON.stringify(owner({ pid })));
+    fs.writeFileSync(path.join(folder, name('1')), JSON.stringify(owner({ pid: process.ppid })));
+    fs.writeFileSync(path.join(folder, name('2')), '{"pid"');
+    fs.writeFileSync(path.join(folder, name('3')), '');
+    const earlier = new Date(Date.now() - 3_600_000);
+    fs.utimesSync(path.join(folder, name('3')), earlier, earlier);
+    fs.writeFileSync(`${at}.takeover`, JSON.stringify(owner({ pid })));
+    fs.writeFileSync(at, JSON.stringify(owner({ pid })));
+    await unwrap(await takeLock(at)).release();
+    expect(fs.readdirSync(folder)).to.deep.equal([name('1'), name('2')]);
+  });
+
   it('one of another host, or of a living process, stays', async () => {
     const at = path.join(temporaryFolder(), 'lock');
     for (const change of [{ host: 'elsewhere', pid: 1 }, { pid: process.ppid }]) {
@@ -65,7 +128,10 @@ describe('locks', () => {
     fs.writeFileSync(at, 'what?');
     const taken = await takeLock(at);
     expect(taken.ok ? '' : taken.fault.message).to.match(/doesn't say by whom/);
-    fs.rmSync(at);
+    // What a power failure left of one has been so for long.
+    const earlier = new Date(Date.now() - 3_600_000);
+    fs.utimesSync(at, earlier, earlier);
+    await unwrap(await takeLock(at)).release();
     const lock = unwrap(await takeLock(at));
     fs.writeFileSync(at, JSON.stringify(owner({})));
     await lock.release();
