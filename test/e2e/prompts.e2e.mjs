@@ -174,6 +174,48 @@ step('the explorer opens a checkpoint and takes data files, a recipe is complete
   await vscode.command('UOE: Show Workbench');
 });
 
+step('the effect of each component is offered with its cost, measured, and drawn beside affinity', async () => {
+  const few = (file) => `${fs.readFileSync(`demo/data/${file}`, 'utf8').split('\n').slice(0, 12).join('\n')}\n`;
+  fs.writeFileSync(path.join(workspace, 'few-forget.jsonl'), few('forget.jsonl'));
+  fs.writeFileSync(path.join(workspace, 'few-retain.jsonl'), few('retain.jsonl'));
+  await fromExplorer('few-retain.jsonl', 'UOE: Use as Retain Set');
+  await until(
+    'The retain set',
+    () => view.locator('main').textContent(),
+    (text) => text.includes('few-retain.jsonl'),
+  );
+  await fromExplorer('few-forget.jsonl', 'UOE: Use as Forget Set');
+  await until(
+    'The prompts',
+    () => view.locator('.prompt-card header').textContent(),
+    (text) => text.includes('12 of 12 ticked'),
+    { timeout: 60_000 },
+  );
+  const effects = view.locator('.effects-card');
+  await button('Measure effects…').click();
+  await until(
+    'The cost',
+    () => effects.textContent(),
+    (text) => /\d components on 24 rows: about \d/.test(text),
+    { timeout: 60_000 },
+  );
+  await button('Start measuring').click();
+  const ranked = () => effects.locator('[role=row]').allTextContents();
+  const rows = await until('The effects', ranked, (shown) => shown.length > 8, { timeout: 240_000 });
+  const maps = path.join(workspace, '.uoe/maps');
+  const { components } = JSON.parse(fs.readFileSync(path.join(maps, fs.readdirSync(maps)[0]), 'utf8'));
+  const first = components.find(({ rank }) => rank === 1);
+  assert.ok(rows[1].includes((100 * first.forget.score).toFixed(1)), `${rows[1]} has the effect of ${JSON.stringify(first)}`);
+  await view.getByRole('radio', { name: 'Effect', exact: true }).click();
+  await until(
+    'The legend',
+    () => view.locator('.legend').first().textContent(),
+    (text) => text.includes('points lost on forget when left out'),
+  );
+  assert.deepEqual(await vscode.axe(rail), []);
+  await picture('effects');
+});
+
 step('axe finds nothing in steps 1 and 2 in four themes, and no script failed', async () => {
   for (const theme of Object.keys(themes)) {
     await vscode.theme(theme);
