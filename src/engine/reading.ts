@@ -21,7 +21,7 @@ export async function readSet(
   how: Reading & Scoring,
   signal: AbortSignal,
 ): Promise<ReadSet> {
-  const sourceOf = unwrap(await readAllRows(sources));
+  const sourceOf = unwrap(await readAllRows(sources, signal));
   const rows = [...sourceOf.keys()];
   const { vocabSize, maxPositions } = model.shape;
   const { maxLength, documentStart, chat, options } = how;

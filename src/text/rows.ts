@@ -9,12 +9,13 @@ import { readJsonLines } from './formats/json-lines';
 import { readParagraphs } from './formats/paragraphs';
 import { rowKinds } from './kinds/kinds';
 import type { Row } from './row-kind';
+import { rowsTogether, slices } from './slices';
 
 /** Rows of several sources, in order, each with the index of its source. */
-export async function readAllRows(sources: readonly (DataSource | string)[]): Promise<Result<ReadonlyMap<Row, number>>> {
+export async function readAllRows(sources: readonly (DataSource | string)[], signal?: AbortSignal): Promise<Result<ReadonlyMap<Row, number>>> {
   const rows = new Map<Row, number>();
   for (const [index, source] of sources.entries()) {
-    const read = await readRows(source);
+    const read = await readRows(source, signal);
     if (!read.ok) return read;
     for (const row of read.value) rows.set(row, index);
   }
@@ -22,12 +23,12 @@ export async function readAllRows(sources: readonly (DataSource | string)[]): Pr
 }
 
 /** Rows of a file, or of text selected in an editor. A file without rows is a fault, so is a row of no known kind. */
-export async function readRows(source: DataSource | string): Promise<Result<Row[]>> {
+export async function readRows(source: DataSource | string, signal?: AbortSignal): Promise<Result<Row[]>> {
   const from: DataSource = typeof source === 'string' ? { kind: 'file', path: source } : source;
   const raw = await readRawRows(from);
   if (!raw.ok) return raw;
   return settled(from, async () => {
-    if (raw.value.length > 0) return ok(raw.value.map(recognise));
+    if (raw.value.length > 0) return ok(await recognised(raw.value, signal));
     const what = from.kind === 'file' ? `${from.path} has no rows: it is empty` : `The selection in ${from.origin} is empty`;
     return fail('bad-data', `${what}.`, 'Give at least one row of text, questions or input_ids.');
   });
@@ -35,7 +36,7 @@ export async function readRows(source: DataSource | string): Promise<Result<Row[
 
 /** Rows as they lie in the source, of whatever kind. */
 export const readRawRows = (from: DataSource): Promise<Result<readonly RawRow[]>> =>
-  settled(from, async () => ok(from.kind === 'file' ? await readFile(from.path) : readSelection(from.text, from.origin, from.line)));
+  settled(from, async () => ok(await (from.kind === 'file' ? readFile(from.path) : readSelection(from.text, from.origin, from.line))));
 
 /** A fault thrown while reading `from` as a Result. */
 async function settled<T>(from: DataSource, read: () => Promise<Result<T>>): Promise<Result<T>> {
@@ -59,9 +60,19 @@ async function readFile(file: string): Promise<readonly RawRow[]> {
 }
 
 /** Selected text is paragraphs, unless it is rows of a JSON file. */
-function readSelection(text: string, origin: string, line: number): readonly RawRow[] {
+async function readSelection(text: string, origin: string, line: number): Promise<readonly RawRow[]> {
   const rows = /\.(jsonl|ndjson|json)$/i.test(origin) && text.trimStart().startsWith('{');
   return rows ? readJsonLines(origin, text, line) : readParagraphs(origin, text, line);
+}
+
+async function recognised(raw: readonly RawRow[], signal: AbortSignal | undefined): Promise<Row[]> {
+  const rows: Row[] = [];
+  const slice = slices(signal);
+  for (const [index, own] of raw.entries()) {
+    rows.push(recognise(own, index));
+    if (index % rowsTogether === 0) await slice();
+  }
+  return rows;
 }
 
 function recognise(raw: RawRow, index: number): Row {

@@ -119,6 +119,21 @@ describe('data rows', () => {
     ]);
   });
 
+  it('of a long file are read in slices: others have their turn, and a cancel is heard', async () => {
+    const file = fileWith('long.jsonl', Array.from({ length: 120_000 }, (_, i) => `{"id":"${i}","text":"row number ${i}"}`).join('\n'));
+    let turns = 0;
+    const count = setInterval(() => turns++, 0);
+    const rows = unwrap(await readRows(file));
+    clearInterval(count);
+    expect(rows).to.have.length(120_000);
+    expect(turns).to.be.above(1);
+    const abort = new AbortController();
+    const reading = readAllRows([file], abort.signal);
+    setImmediate(() => abort.abort());
+    const read = await reading;
+    expect(read.ok ? '' : read.fault.code).to.equal('cancelled');
+  });
+
   it('of several sources come in order', async () => {
     const found = unwrap(await readAllRows([fileWith('1.txt', 'a\n\nb'), { kind: 'text', text: 'c', origin: 'x', line: 1 }]));
     expect([...found.values()]).to.deep.equal([0, 0, 1]);

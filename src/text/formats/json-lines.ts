@@ -1,6 +1,7 @@
 import { refuse } from '../../protocol/fault';
 import { kindOfValue, type RawRow } from '../columns';
 import { jsonFault } from '../json-fault';
+import { rowsTogether, slices } from '../slices';
 import { type DataFormat, presentColumns, refuseExcess, refuseTooMany } from './format';
 
 /** One JSON object a line; blank lines are passed over. */
@@ -10,9 +11,10 @@ export const jsonLines: DataFormat = {
 };
 
 /** `firstLine`: number of the text's first line, for text that was selected in a file. */
-export function readJsonLines(file: string, text: string, firstLine: number): RawRow[] {
+export async function readJsonLines(file: string, text: string, firstLine: number): Promise<RawRow[]> {
   refuseExcess(file, text);
   const rows: RawRow[] = [];
+  const slice = slices();
   // Not split: a list of all lines would take many times the memory of the text.
   for (let from = 0, line = firstLine; from <= text.length; line++) {
     const end = text.indexOf('\n', from);
@@ -21,6 +23,7 @@ export function readJsonLines(file: string, text: string, firstLine: number): Ra
     if (content.trim() === '') continue;
     rows.push(rawRow({ file, line, unit: 'line' }, parseLine(file, line, content)));
     refuseTooMany(file, rows.length);
+    if (rows.length % rowsTogether === 0) await slice();
   }
   return rows;
 }
