@@ -6,15 +6,16 @@ const recipe = { model: 'm', forget: 'f', method: 'ga' as const, steps: 1 };
 
 describe('the end of a run on the page', () => {
   it('leads to its comparison', async () => {
-    const { loop, store } = await openedPage({ name: 'own.uoe.json', recipe });
+    const { engine, loop, store } = await openedPage({ name: 'own.uoe.json', recipe });
     await loop.start();
     expect([store.get().step, store.get().comparison?.run === store.get().run?.id]).to.deep.equal(['compare', true]);
     loop.dispose();
+    engine.dispose();
   });
 
   it('gives way to a command given since', async () => {
     for (const given of ['prompts', 'model'] as const) {
-      const { loop, store, files } = await openedPage({ name: 'own.uoe.json', recipe });
+      const { engine, loop, store, files } = await openedPage({ name: 'own.uoe.json', recipe });
       let command: Promise<void> | undefined;
       store.subscribe(({ run }) => {
         if (run?.status !== 'done' || command !== undefined) return;
@@ -26,6 +27,7 @@ describe('the end of a run on the page', () => {
       await command;
       expect(store.get().step, given).to.equal('find');
       loop.dispose();
+      engine.dispose();
     }
   });
 });
