@@ -360,7 +360,8 @@ async function readJournal<T extends { readonly step: number }>(
     if (own.trim() === '') continue;
     const json = parseJson(own, `${at} line ${line}`);
     if (!json.ok) {
-      if (newline < 0) break;
+      // After a power failure the last line's end may be there without its beginning.
+      if (content.slice(start).trim() === '') break;
       return json;
     }
     const row = checked<T>(json.value, schema, `${at} line ${line}`);

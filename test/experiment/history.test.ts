@@ -159,6 +159,8 @@ describe('a run folder', () => {
   it('leaves out a torn last line, and names the line of a bad one before', async () => {
     const torn = files({ [at('a', 'steps.jsonl')]: '{"step":1}\n{"step":2}\n{"st' });
     expect(unwrap(await readRunFolder(reader(torn), folder)).steps.length).to.equal(2);
+    const hole = files({ [at('a', 'steps.jsonl')]: '{"step":1}\n{"step":2}\n\0\0\0,"ms":2}\n' });
+    expect(unwrap(await readRunFolder(reader(hole), at('a'))).steps).to.have.length(2);
     const bad = files({ [at('a', 'steps.jsonl')]: '{"step":1}\n{"st\n{"step":3}\n' });
     expect(await readRunFolder(reader(bad), folder))
       .to.have.nested.property('fault.message')

@@ -1,10 +1,14 @@
 /** Sweep files: their product, what makes a task the same task, what can't be; and figures over repeats. */
+import fs from 'node:fs';
+import path from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { openSweep } from '../../src/experiment/sweep-folder';
 import { planSweep, type Sweep } from '../../src/experiment/sweep-plan';
 import { spreadOf, sweepLines, sweepText, taskResults } from '../../src/experiment/sweep-results';
 import { fail, ok, sentence, unwrap } from '../../src/protocol/fault';
 import type { RunRecord } from '../../src/protocol/records';
+import { temporaryFolder } from '../files/temporary-folder';
 
 const recipe = { model: 'model', forget: 'forget.jsonl', retain: 'retain.jsonl' };
 const noFile = async () => fail('not-found', 'no file');
@@ -112,5 +116,23 @@ describe('results of a sweep', () => {
           );
       }),
     );
+  });
+});
+
+describe('the folder of a sweep', () => {
+  it('is of one process at a time, and what a killed one left unfinished goes with the next', async () => {
+    const workspace = temporaryFolder();
+    const own = unwrap(await plan({ recipe, vary: { seed: [1, 2] } }));
+    const first = await openSweep(workspace, own, '/study/a.sweep.json');
+    const tasks = path.join(workspace, '.uoe', 'sweeps', 'a', 'tasks');
+    fs.writeFileSync(path.join(tasks, '.x.uoe.json.0123456789ab.uoe-tmp'), '{');
+    const second = await openSweep(workspace, own, '/study/a.sweep.json').then(
+      () => 'it went well',
+      (error: Error) => error.message,
+    );
+    expect(second).to.match(new RegExp(`^Sweep a is in use by process ${process.pid} on `));
+    await first.release();
+    await (await openSweep(workspace, own, '/study/a.sweep.json')).release();
+    expect(fs.readdirSync(tasks).sort()).to.deep.equal(own.tasks.map(({ id }) => `${id}.uoe.json`).sort());
   });
 });
