@@ -80,7 +80,10 @@ export function createExporting({ engine, store, jobs, workspace, model }: Expor
       const { model: view, attribution } = store.get();
       if (info.ok && view) {
         const { path: _path, ...rest } = info.value;
-        store.set({ model: { ...view, ...rest, notes: rest.notes?.map(inWords) }, ...(attribution ? { attribution: { ...attribution, outOfDate: true } } : {}) });
+        store.set({
+          model: { ...view, ...rest, notes: rest.notes?.map(inWords) },
+          ...(attribution ? { attribution: { ...attribution, outOfDate: true } } : {}),
+        });
       } else if (!info.ok) failed(t('The checkpoint could not be opened again'), info.fault);
     }
     await read(id);
