@@ -10,7 +10,7 @@ const BASE = 500;
 /** Any tokenizer reads a hundred times as many. */
 const CHARACTERS_A_MILLISECOND = 20;
 /** One pause to collect the garbage of a million rows is no endless pattern: it is tried once more. */
-const SECOND_LOOK = 0.6;
+const SECOND_LOOK = 0.4;
 const MOST_STARVED = 100;
 
 let clock: { readonly script: vm.Script; readonly context: { work: () => void } } | undefined;
