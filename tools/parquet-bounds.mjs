@@ -16,6 +16,8 @@ const checkedHeader = `
     if (declared < 0) ${refuse('a column holds more values than it says')}
 `;
 
+const heard = 'Object.assign([], { push(column) { column.data.catch(() => {}); return Array.prototype.push.call(this, column) } })';
+
 const replacements = {
   'hyparquet/src/encoding.js': [
     ['const count = header >>> 1\n', 'const count = Math.min(header >>> 1, output.length - seen)\n'],
@@ -52,6 +54,11 @@ const replacements = {
       `    if (listSize < 0 || listSize > reader.view.byteLength) ${refuse('a list is longer than the file')}\n    const values = new Array(listSize)\n`,
     ],
   ],
+  // Columns are read at once; where one of them fails, or what comes after it, the others must not fail unheard.
+  'hyparquet/src/rowgroup.js': [
+    ['  const asyncColumns = []\n', `  const asyncColumns = ${heard}\n`],
+    ['  const assembled = []\n', `  const assembled = ${heard}\n`],
+  ],
   'hyparquet-compressors/src/compressors.js': [
     ['ZSTD: input => decompressZstd(input)', 'ZSTD: (input, length) => decompressZstd(input, new Uint8Array(length))'],
   ],
@@ -60,7 +67,7 @@ const replacements = {
 export const parquetBounds = {
   name: 'parquet-bounds',
   setup({ onLoad }) {
-    onLoad({ filter: /hyparquet(-compressors)?[\\/]src[\\/](encoding|delta|column|thrift|compressors)\.js$/ }, ({ path }) => {
+    onLoad({ filter: /hyparquet(-compressors)?[\\/]src[\\/](encoding|delta|column|thrift|rowgroup|compressors)\.js$/ }, ({ path }) => {
       const file = Object.keys(replacements).find((name) => path.replaceAll('\\', '/').endsWith(name));
       let contents = fs.readFileSync(path, 'utf8');
       for (const [from, to] of replacements[file]) {

@@ -153,7 +153,7 @@ const attributionSchema = z.looseObject({
   ranking: z.array(expertSchema),
   target: expertSchema,
   layers: layersSchema,
-  stability: z.looseObject({ halves: z.number(), sameTarget: z.number(), topOverlap: z.number() }).nullish(),
+  stability: z.looseObject({ halves: z.number(), sameTarget: z.number(), topOverlap: z.number() }).nullable(),
   against: z.looseObject({ layers: layersSchema }).optional(),
 });
 /** What JSON can't hold (NaN) is null in a journal. */

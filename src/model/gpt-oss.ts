@@ -51,7 +51,8 @@ export const gptOss: Family<Config> = {
       const types = c.texts('layer_types');
       const strange = types?.find((type) => type !== 'sliding_attention' && type !== 'full_attention');
       if (strange !== undefined) refuse('unsupported', `config.json: layer_types has "${strange}".`, 'gpt-oss has sliding_attention and full_attention.');
-      if (types && types.length < layers) refuse('bad-file', `config.json: layer_types has ${types.length} entries for ${layers} layers.`);
+      if (types && types.length < layers)
+        refuse('bad-file', `config.json: layer_types has ${types.length} entries for ${layers} layers.`, 'Check that config.json belongs to this checkpoint.');
       const slides = (layer: number) => (types ? types[layer] === 'sliding_attention' : layer % 2 === 0);
       return {
         layers,

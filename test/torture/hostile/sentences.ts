@@ -6,6 +6,9 @@ const LONGEST = 2100;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
 const RAW = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/u;
 
+/** A sentence that says what is wanted says what to do. */
+const WANTED = /expected|, not |understood are|is needed|there are \d+|has no text|Did you mean|Add "|Take it out|Repair|Name each/;
+
 /** What is wrong with a fault, or null. */
 export function faultProblem(fault: Fault): string | null {
   const text = sentence(fault);
@@ -14,6 +17,6 @@ export function faultProblem(fault: Fault): string | null {
   if (RAW.test(text)) return `raw control characters in a sentence: ${shown}`;
   if (text.length > LONGEST) return `a sentence of ${text.length} characters: ${shown}`;
   if (!/[.?!]$/.test(text)) return `no sentence: ${shown}`;
-  if (fault.remedy === undefined || fault.remedy === '') return `nothing to do about it: ${shown}`;
+  if ((fault.remedy === undefined || fault.remedy === '') && !WANTED.test(fault.message)) return `nothing to do about it: ${shown}`;
   return null;
 }

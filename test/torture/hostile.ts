@@ -1,0 +1,242 @@
+/**
+ * Hostile input to one reader: `node hostile.js TARGET COUNT SEED FOLDER`; `--list FOLDER` names the targets, `--agent COUNT SEED FOLDER CLI` sends lines
+ * to `uoe mcp`. A thread makes inputs and keeps those that reach code no input
+ * reached before (V8's own block coverage over this bundle, libraries included); this thread watches its time and memory. Prints one JSON document.
+ */
+import fs from 'node:fs';
+import type inspector from 'node:inspector';
+import path from 'node:path';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { agentLines } from './hostile/agent';
+import { nextInput } from './hostile/inputs';
+import { LARGEST_INPUT, randomOf } from './hostile/mutations';
+import { faultProblem } from './hostile/sentences';
+import { targetsIn } from './hostile/targets';
+
+interface Job {
+  readonly target: string;
+  readonly count: number;
+  readonly seed: number;
+  readonly folder: string;
+  /** The input under way: [number, length, busy] and its bytes. */
+  readonly state: SharedArrayBuffer;
+  readonly bytes: SharedArrayBuffer;
+}
+
+type Message =
+  | { readonly kind: 'problem'; readonly what: string; readonly input: Uint8Array }
+  | { readonly kind: 'done'; readonly taken: number; readonly refused: number; readonly corpus: number; readonly places: number };
+
+/** What a real application has open beside it; a reader of inputs below a quarter of a megabyte needs a fraction. */
+const HEAP_MEGABYTES = 768;
+const RESIDENT = 1.5e9;
+const HANG_MS = 1000;
+/** A blocked thread uses no processor: after this it hangs, however busy the machine. */
+const BLOCKED_MS = 20_000;
+
+/** A thread that counts before it reads this bundle: what V8 has compiled once gets no counters later. */
+const START = `const inspector = require('node:inspector');
+globalThis.session = new inspector.Session();
+session.connect();
+session.post('Profiler.enable');
+session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+require(${JSON.stringify(__filename)});`;
+
+/** Whether code of this bundle ran, since the last call, that never ran before; `keep`: it counts as having run from now on. V8 tells the blocks of a function that did not run; what it leaves out ran. */
+function coverage(): { isNew(keep: boolean): boolean; places(): number } {
+  const { session } = globalThis as unknown as { session: inspector.Session };
+  type Range = readonly [from: number, to: number];
+  /** By place of the function: its blocks that never ran. */
+  const never = new Map<string, Range[]>();
+  let places = 0;
+  const isNew = (keep: boolean): boolean => {
+    let fresh = false;
+    session.post('Profiler.takePreciseCoverage', (error, taken) => {
+      if (error) throw error;
+      for (const { url, functions } of taken.result) {
+        if (!url.endsWith(path.basename(__filename))) continue;
+        for (const { ranges } of functions) {
+          if (ranges[0].count === 0) continue;
+          const at = `${ranges[0].startOffset}-${ranges[0].endOffset}`;
+          const idle = ranges.filter(({ count }) => count === 0).map(({ startOffset, endOffset }): Range => [startOffset, endOffset]);
+          const known = never.get(at);
+          if (known === undefined) {
+            fresh = true;
+            if (!keep) continue;
+            never.set(at, idle);
+            places++;
+            continue;
+          }
+          if (known.length === 0) continue;
+          const inside = ([from, to]: Range, outer: readonly Range[]) => outer.some(([start, end]) => start <= from && to <= end);
+          const ran = known.filter((range) => !inside(range, idle));
+          if (ran.length === 0) continue;
+          fresh = true;
+          if (!keep) continue;
+          places += ran.length;
+          never.set(at, [...known.filter((range) => inside(range, idle)), ...idle.filter((range) => inside(range, ran))]);
+        }
+      }
+    });
+    return fresh;
+  };
+  return { isNew, places: () => places };
+}
+
+const BATCH = 24;
+const MOST_KEPT = 600;
+const LARGEST_KEPT = 1 << 14;
+
+async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): Promise<void> {
+  const port = parentPort;
+  const found = (await targetsIn(folder)).find((one) => one.name === name);
+  if (!found || !port) throw new Error(`There is no target ${name}.`);
+  const target = found;
+  const random = randomOf(seed);
+  const marks = new Int32Array(state);
+  const current = new Uint8Array(bytes);
+  let input: Uint8Array = new Uint8Array(0);
+  let taken = 0;
+  const problem = (what: string): void => port.postMessage({ kind: 'problem', what, input } satisfies Message);
+  process.on('unhandledRejection', (error) => problem(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`));
+
+  async function tried(next: Uint8Array): Promise<void> {
+    input = next;
+    current.set(input);
+    Atomics.store(marks, 1, input.length);
+    Atomics.add(marks, 0, 1);
+    Atomics.store(marks, 2, 1);
+    try {
+      const fault = await target.run(input);
+      if (fault === null) taken++;
+      else {
+        const wrong = faultProblem(fault);
+        if (wrong !== null) problem(wrong);
+      }
+      if (Object.keys(Object.prototype).length > 0 || 'polluted' in {}) problem('Object.prototype was changed.');
+    } catch (error) {
+      problem(`thrown: ${error instanceof Error ? error.stack : String(error)}`);
+    }
+    // A rejection that nobody handles is told of after this.
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.store(marks, 2, 0);
+  }
+
+  for (const one of target.seeds) await tried(one);
+  const { isNew, places } = coverage();
+  const corpus = [...target.seeds];
+  for (const one of target.seeds) await tried(one);
+  isNew(true);
+  taken = 0;
+  for (let done = 0; done < count; ) {
+    const batch = Array.from({ length: Math.min(BATCH, count - done) }, () => nextInput(target, corpus, random));
+    for (const next of batch) await tried(next);
+    done += batch.length;
+    const before = taken;
+    if (isNew(false)) {
+      for (const next of batch) {
+        await tried(next);
+        // A large one would make everything that comes of it slow.
+        if (!isNew(true) || next.length > LARGEST_KEPT) continue;
+        if (corpus.length < MOST_KEPT) corpus.push(next);
+        else corpus[target.seeds.length + Math.floor(random() * (MOST_KEPT - target.seeds.length))] = next;
+      }
+    }
+    taken = before;
+  }
+  port.postMessage({ kind: 'done', taken, refused: count - taken, corpus: corpus.length, places: places() } satisfies Message);
+}
+
+interface Outcome {
+  readonly tried: number;
+  readonly taken: number;
+  readonly corpus: number;
+  readonly places: number;
+  readonly peak: number;
+  readonly problems: readonly { readonly what: string; readonly file: string }[];
+}
+
+/** Problems that are the same but for the input: told once. */
+const kindOf = (what: string): string => what.replace(/"[^"]*"|\d+/g, '').slice(0, 160);
+
+async function watch(target: string, count: number, seed: number, folder: string): Promise<Outcome> {
+  const kept = path.join(folder, 'found');
+  fs.mkdirSync(kept, { recursive: true });
+  const problems = new Map<string, { what: string; file: string }>();
+  const state = new SharedArrayBuffer(12);
+  const bytes = new SharedArrayBuffer(LARGEST_INPUT);
+  const marks = new Int32Array(state);
+  let [done, taken, corpus, places, peak] = [0, 0, 0, 0, 0];
+  const keep = (what: string, input: Uint8Array): void => {
+    const file = path.join(kept, `${target.replace(/\W+/g, '-')}-${seed}-${problems.size}`);
+    if (problems.has(kindOf(what)) || problems.size >= 12) return;
+    fs.writeFileSync(file, input);
+    problems.set(kindOf(what), { what, file });
+  };
+  const underWay = (): Uint8Array => new Uint8Array(bytes).slice(0, Atomics.load(marks, 1));
+
+  for (let round = 0; done < count && round < 20; round++) {
+    Atomics.store(marks, 0, 0);
+    Atomics.store(marks, 2, 0);
+    const own = path.join(folder, `${target.replace(/\W+/g, '-')}-${seed}-${round}`);
+    fs.mkdirSync(own, { recursive: true });
+    const job: Job = { target, count: count - done, seed: seed + round * 7919, folder: own, state, bytes };
+    const worker = new Worker(START, { eval: true, workerData: job, resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES } });
+    let last = { number: -1, at: Date.now(), processor: process.cpuUsage() };
+    const ended = await new Promise<boolean>((resolve) => {
+      const clock = setInterval(() => {
+        const resident = process.memoryUsage.rss();
+        peak = Math.max(peak, resident);
+        const number = Atomics.load(marks, 0);
+        const busy = Atomics.load(marks, 2) === 1;
+        if (number !== last.number || !busy) last = { number, at: Date.now(), processor: process.cpuUsage() };
+        const { user, system } = process.cpuUsage(last.processor);
+        const wall = Date.now() - last.at;
+        const hangs = (wall > HANG_MS && (user + system) / 1000 > HANG_MS) || wall > BLOCKED_MS;
+        if (!hangs && resident < RESIDENT) return;
+        keep(hangs ? `it hangs: more than ${HANG_MS} ms for ${Atomics.load(marks, 1)} bytes` : `it takes more than ${RESIDENT / 1e6} MB`, underWay());
+        resolve(false);
+      }, 100);
+      worker.on('message', (message: Message) => {
+        if (message.kind === 'problem') return keep(message.what, message.input);
+        taken += message.taken;
+        corpus = Math.max(corpus, message.corpus);
+        places = Math.max(places, message.places);
+        resolve(true);
+      });
+      worker.on('error', (error) => {
+        keep(`the thread ended: ${(error as Error).stack ?? String(error)}`, underWay());
+        resolve(false);
+      });
+      worker.on('exit', () => {
+        clearInterval(clock);
+        resolve(false);
+      });
+    });
+    await worker.terminate();
+    done = ended ? count : done + Math.max(1, Math.min(count - done, Atomics.load(marks, 0)));
+  }
+  return { tried: done, taken, corpus, places, peak, problems: [...problems.values()] };
+}
+
+/** What is printed is the answer; the exit ends whatever threads are left. */
+const print = (answer: unknown): void => void process.stdout.write(JSON.stringify(answer), () => process.exit(0));
+
+async function main(): Promise<void> {
+  const [what, ...rest] = process.argv.slice(2);
+  if (what === '--list') return print((await targetsIn(rest[0])).map(({ name, share }) => ({ name, share })));
+  const [count, seed, folder, cli] = [Number(rest[0]), Number(rest[1]), rest[2], rest[3]];
+  if (what !== '--agent') return print(await watch(what, count, seed, folder));
+  const { problems, ...outcome } = await agentLines(cli, count, seed, folder);
+  print({
+    ...outcome,
+    problems: problems.map(({ what: problem, input }, number) => {
+      const file = path.join(folder, `agent-${seed}-${number}`);
+      fs.writeFileSync(file, input);
+      return { what: problem, file };
+    }),
+  });
+}
+
+if (isMainThread) void main();
+else void fuzz(workerData as Job);
