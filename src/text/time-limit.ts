@@ -9,9 +9,9 @@ import { refuse } from '../protocol/fault';
 const BASE = 500;
 /** Any tokenizer reads a hundred times as many. */
 const CHARACTERS_A_MILLISECOND = 20;
-/** One pause to collect the garbage of a million rows is no endless pattern: it is tried once more. */
-const SECOND_LOOK = 0.4;
-const MOST_STARVED = 100;
+/** Processor time, of the limit, after which it is over: a first look as long as the limit, and a second, since a pause to collect garbage is no endless pattern. */
+const ENOUGH = 1.3;
+const MOST_LOOKS = 100;
 
 let clock: { readonly script: vm.Script; readonly context: { work: () => void } } | undefined;
 
@@ -23,19 +23,16 @@ export function timely<T>(where: string, characters: number, work: () => T): T {
     made = { value: work() };
   };
   const limit = BASE + Math.ceil(characters / CHARACTERS_A_MILLISECOND);
-  for (let slow = 0, starved = 0; !made && slow < 2 && starved < MOST_STARVED; ) {
-    // The second look is shorter: together they end before a person wonders.
-    const timeout = slow === 0 ? limit : Math.ceil(limit * SECOND_LOOK);
+  // A pattern that never ends computes all the time; a process that others keep from computing has not been heard yet.
+  for (let spent = 0, looks = 0; !made && spent < limit * ENOUGH && looks < MOST_LOOKS; looks++) {
     const before = process.cpuUsage();
     try {
-      clock.script.runInContext(clock.context as unknown as vm.Context, { timeout });
+      clock.script.runInContext(clock.context as unknown as vm.Context, { timeout: Math.ceil(looks === 0 ? limit : limit * (ENOUGH - 1)) });
     } catch (error) {
       if ((error as { code?: unknown } | null)?.code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
     }
     const { user, system } = process.cpuUsage(before);
-    // A pattern that never ends computes all the time; a process that others keep from computing has not been heard yet.
-    if ((user + system) / 1000 < timeout / 2) starved++;
-    else slow++;
+    spent += (user + system) / 1000;
   }
   return made
     ? made.value

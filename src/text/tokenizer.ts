@@ -64,7 +64,7 @@ function tokenizerOf(
   configs: readonly [generation: Fields, config: Fields],
   chatTemplate: string | null,
 ): Tokenizer {
-  const hub = timely(file, 0, () => build(file, definition, settings));
+  const hub = timely(file, entriesOf(definition), () => build(file, definition, settings));
   const patterned = JSON.stringify(definition.decoder ?? null).includes('"Regex"');
   const decodeIds = (ids: number[], skip: boolean): string => {
     const decode = () => usable(file, () => hub.decode(ids, { skip_special_tokens: skip, clean_up_tokenization_spaces: false }));
@@ -97,6 +97,13 @@ function tokenizerOf(
       return decoded === '' || decoded.includes('\uFFFD') ? text : decoded;
     },
   };
+}
+
+/** Entries of the vocabulary and merges: each takes its time to be built in, and there may be half a million. */
+function entriesOf(definition: Fields): number {
+  const { vocab, merges } = fieldsOf(definition.model);
+  const size = (value: unknown): number => (Array.isArray(value) ? value.length : Object.keys(fieldsOf(value)).length);
+  return size(vocab) + size(merges);
 }
 
 /** The library accepts broken definitions silently, or fails with a TypeError: try it on a text before trusting it. */

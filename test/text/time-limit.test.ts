@@ -1,5 +1,10 @@
+import fs from 'node:fs';
+import path from 'node:path';
 import { expect } from 'chai';
+import { unwrap } from '../../src/protocol/fault';
 import { timely } from '../../src/text/time-limit';
+import { openTokenizer } from '../../src/text/tokenizer';
+import { temporaryFolder } from '../files/temporary-folder';
 
 const pause = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
@@ -21,5 +26,29 @@ describe('the limit on a tokenizer’s time', () => {
       return calls;
     });
     expect(value).to.equal(3);
+  });
+
+  it('grows with the vocabulary: one of 200,000 tokens opens', async () => {
+    const folder = temporaryFolder();
+    const vocab: Record<string, number> = {};
+    const merges: string[][] = [];
+    const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+    for (const letter of letters) vocab[letter] = Object.keys(vocab).length;
+    let size = letters.length;
+    for (let words = letters; size < 200_000; ) {
+      const longer: string[] = [];
+      for (const word of words)
+        for (const letter of letters) {
+          if (size >= 200_000) break;
+          vocab[word + letter] = size++;
+          merges.push([word, letter]);
+          longer.push(word + letter);
+        }
+      words = longer;
+    }
+    fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify({ version: '1.0', model: { type: 'BPE', vocab, merges } }));
+    const tokenizer = unwrap(await openTokenizer(folder, {}));
+    expect(tokenizer?.vocabularySize).to.equal(200_000);
+    expect(tokenizer?.encode('abc')).to.have.length(1);
   });
 });
