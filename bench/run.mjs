@@ -4,6 +4,7 @@
 //   npm run bench -- growth     cost against arithmetic while prompts, layers, experts and hidden size grow (bench/growth.mjs)
 //   npm run bench -- large      14.3 B parameters in 8 GB (bench/large/run.mjs)
 //   npm run bench -- load       1,000 runs, a million rows, 100,000 prompts, 94 x 512 experts, a vocabulary of 200,000, a night's journal (bench/load.mjs)
+//   npm run bench -- scale      checkpoints of 16 to 671 B parameters on 1 to 64 nodes, by the plan's model (bench/scale.mjs)
 //   npm run bench -- vscode     times in a real VS Code (bench/vscode.mjs)
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +19,7 @@ const kinds = {
   growth: async () => (await import('./growth.mjs')).benchGrowth,
   large: async () => (await import('./large/run.mjs')).benchLarge,
   load: async () => (await import('./load.mjs')).benchLoad,
+  scale: async () => (await import('./scale.mjs')).benchScale,
 };
 
 installPackages();
