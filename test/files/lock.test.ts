@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import { fileSystem } from '../../src/files/file-system';
 import { isLockHeld, takeLock } from '../../src/files/lock';
 import { sentence, unwrap } from '../../src/protocol/fault';
 import { withFault } from './faults';
@@ -94,6 +95,29 @@ describe('locks', () => {
       expect(tries.filter(({ ok }) => ok)).to.have.length(1);
       for (const one of tries) if (one.ok) await one.value.release();
       expect(fs.readdirSync(path.dirname(at))).to.deep.equal([]);
+    }
+  });
+
+  it('of two who remove one left behind none removes what the other has put there since', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    const { pid } = spawnSync(process.execPath, ['-e', '0']);
+    fs.writeFileSync(at, JSON.stringify(owner({ pid })));
+    // When the first is about to remove it the second comes by and has all the time it needs.
+    const { rm } = fileSystem;
+    let second: Awaited<ReturnType<typeof takeLock>> | null = null;
+    let begun = false;
+    fileSystem.rm = async (...given) => {
+      if (given[0] === at && !begun) {
+        begun = true;
+        second = await takeLock(at);
+      }
+      return rm(...given);
+    };
+    try {
+      const first = await takeLock(at);
+      expect([first, second].filter((one) => one?.ok)).to.have.length(1);
+    } finally {
+      fileSystem.rm = rm;
     }
   });
 

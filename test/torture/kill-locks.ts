@@ -10,6 +10,15 @@ import type { Survived } from './power';
 const many = 4;
 const patienceMs = 20_000;
 
+/** The process that says it is inside; 0 where none does. */
+function holderIn(folder: string): number {
+  try {
+    return Number(fs.readFileSync(path.join(folder, 'inside'), 'utf8'));
+  } catch {
+    return 0;
+  }
+}
+
 /** `program`: the bundle of kill-lock.ts. */
 export async function killHolders(folder: string, program: string, kills: number, seed: number): Promise<Survived> {
   fs.mkdirSync(folder, { recursive: true });
@@ -36,7 +45,10 @@ export async function killHolders(folder: string, program: string, kills: number
     while (passed === before && Date.now() - since < patienceMs && failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
     if (passed === before && failures.length === 0) failures.push(`lock, seed ${seed}: nobody got it for ${patienceMs / 1000} s after kill ${tried}`);
     await new Promise((resolve) => setTimeout(resolve, random.uniform() * 10));
-    const which = random.integer(0, many - 1);
+    // Mostly the one that holds it: then all others find it left behind at once.
+    const inside = holderIn(folder);
+    const holder = children.findIndex(({ pid }) => pid === inside);
+    const which = holder >= 0 && random.chance(0.8) ? holder : random.integer(0, many - 1);
     children[which].kill('SIGKILL');
     await new Promise((resolve) =>
       children[which].exitCode === null && children[which].signalCode === null ? children[which].once('exit', resolve) : resolve(null),
@@ -48,6 +60,9 @@ export async function killHolders(folder: string, program: string, kills: number
     const ended = new Promise((resolve) => child.once('exit', resolve));
     if (child.kill('SIGKILL')) await ended;
   }
+  // One killed before it had written a word is told from one about to write by its age.
+  const earlier = new Date(Date.now() - 3_600_000);
+  for (const name of fs.readdirSync(folder)) fs.utimesSync(path.join(folder, name), earlier, earlier);
   const last = await takeLock(at);
   if (!last.ok) failures.push(`lock, seed ${seed}: at the end it can't be taken: ${sentence(last.fault)}`);
   else await last.value.release();

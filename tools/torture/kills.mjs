@@ -7,7 +7,7 @@ import path from 'node:path';
 export const name = 'kills';
 
 /** Kills and cuts at scale 1. */
-const counts = { runs: { wasm: 160, cpu: 160, tensorflow: 80 }, changes: 50, holders: 200, cuts: 2000 };
+const counts = { runs: { wasm: 100, cpu: 100, tensorflow: 50 }, changes: 50, holders: 150, cuts: 1000 };
 
 /** Backends here: TensorFlow where UOE_NATIVE, or this clone's tests, have set it up. */
 function backends(home) {
