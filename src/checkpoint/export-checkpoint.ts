@@ -186,7 +186,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
       const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
       unwrap(await makeNewFolder(temporary));
       const { bytesWritten, linked } = await fill(options, temporary, total);
-      const written = await openAt(temporary, (file) => path.join(temporary, file));
+      const written = await openAt(temporary, (file) => path.join(temporary, file), signal);
       let proof: Proof;
       try {
         proof = await proveOrRefuse(checkpoint, written, patch, signal, onProgress, options.card ? [CARD_NAME] : []);

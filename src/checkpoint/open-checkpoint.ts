@@ -63,13 +63,18 @@ function refuseWithoutWeights(folder: string, names: readonly string[]): never {
 }
 
 /** Which files hold the weights. Like transformers, a single file wins over an index that names others. */
-async function findShards(folder: string, names: readonly string[]): Promise<{ files: readonly string[]; index: ReadonlyMap<string, string> | null }> {
+async function findShards(
+  folder: string,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ files: readonly string[]; index: ReadonlyMap<string, string> | null }> {
   const single = names.includes(SINGLE_NAME);
   if (!names.includes(INDEX_NAME)) return single ? { files: [SINGLE_NAME], index: null } : refuseWithoutWeights(folder, names);
   const index = await readShardIndex(folder);
   const files = [...new Set(index.values())].sort();
   if (single && !files.includes(SINGLE_NAME)) return { files: [SINGLE_NAME], index: null };
   for (const file of files) {
+    signal?.throwIfAborted();
     if (unwrap(await kindOf(path.join(folder, file))) !== 'file') {
       refuse(
         'not-found',
@@ -86,10 +91,17 @@ const headerOf = async (at: string): Promise<{ size: number; version: string; he
   unwrap(await withRanged(at, async ({ size, version, read }) => ({ size, version, header: unwrap(await readHeader(at, size, read)) })));
 
 /** Every tensor of every shard, each once, and none that the index lists elsewhere. */
-async function collectTensors(folder: string, files: readonly string[], index: ReadonlyMap<string, string> | null, pathOf: (file: string) => string) {
+async function collectTensors(
+  folder: string,
+  files: readonly string[],
+  index: ReadonlyMap<string, string> | null,
+  pathOf: (file: string) => string,
+  signal?: AbortSignal,
+) {
   const tensors = new Map<string, TensorEntry>();
   const shards: Shard[] = [];
   for (const file of files) {
+    signal?.throwIfAborted();
     const { size, version, header } = await headerOf(pathOf(file));
     shards.push({ file, path: pathOf(file), bytes: size, headerBytes: header.headerBytes, version });
     for (const tensor of header.tensors) {
@@ -143,13 +155,15 @@ function place(shape: readonly number[], index: number): string {
 }
 
 /** The open checkpoint over already located shards. Throws FaultError. `pathOf` says where a shard's bytes are. */
-export async function openAt(folder: string, pathOf: (file: string) => string): Promise<Checkpoint> {
+export async function openAt(folder: string, pathOf: (file: string) => string, signal?: AbortSignal): Promise<Checkpoint> {
+  signal?.throwIfAborted();
   const { text, config } = await readConfig(folder);
   const names = unwrap(await listFolder(folder))
     .filter(({ kind }) => kind !== 'folder')
     .map(({ name }) => name);
-  const { files, index } = await findShards(folder, names);
-  const { tensors, shards } = await collectTensors(folder, files, index, pathOf);
+  const { files, index } = await findShards(folder, names, signal);
+  const { tensors, shards } = await collectTensors(folder, files, index, pathOf, signal);
+  signal?.throwIfAborted();
   const others = await sortOtherFiles(folder, new Set(index ? [...files, INDEX_NAME] : files));
   const pool = rangedPool();
   for (const { path: at, version } of shards) pool.expect(at, version);
@@ -219,7 +233,7 @@ export async function openAt(folder: string, pathOf: (file: string) => string): 
 }
 
 /** Opens a checkpoint folder. Reads configuration and headers only; every fault is one sentence that names file or tensor. */
-export async function openCheckpoint(folder: string): Promise<Result<Checkpoint>> {
+export async function openCheckpoint(folder: string, signal?: AbortSignal): Promise<Result<Checkpoint>> {
   const at = path.resolve(folder);
   try {
     const kind = unwrap(await kindOf(at));
@@ -227,7 +241,7 @@ export async function openCheckpoint(folder: string): Promise<Result<Checkpoint>
     if (kind !== 'folder') refuse('bad-file', `${at} is a file; a checkpoint is a folder.`, 'Give the folder that holds config.json and the weights.');
     const applied = unwrap(await appliedState(at));
     if (applied.state === 'interrupted' && applied.content === 'mixed') await refuseMixed(at);
-    return ok(await openAt(at, (file) => path.join(at, file)));
+    return ok(await openAt(at, (file) => path.join(at, file), signal));
   } catch (error) {
     return { ok: false, fault: faultOf(error) };
   }

@@ -56,10 +56,11 @@ function changedParts(units: Iterable<string>): Map<string, Set<number> | 'all'>
 }
 
 /** One file under two names (a hard link) is equal without reading it twice. */
-async function sameFiles(before: Checkpoint, after: Checkpoint): Promise<ReadonlySet<string>> {
+async function sameFiles(before: Checkpoint, after: Checkpoint, signal?: AbortSignal): Promise<ReadonlySet<string>> {
   const same = new Set<string>();
   const others = new Map(after.shards.map((shard) => [shard.file, shard]));
   for (const shard of before.shards) {
+    signal?.throwIfAborted();
     const other = others.get(shard.file);
     if (other === undefined) continue;
     const [one, two] = [unwrap(await fileStatus(shard.path)), unwrap(await fileStatus(other.path))];
@@ -80,7 +81,7 @@ export async function proveOnlyChanged(
 ): Promise<Result<Proof>> {
   try {
     const changed = changedParts(changedUnits);
-    const same = await sameFiles(before, after);
+    const same = await sameFiles(before, after, options.signal);
     const differing: string[] = [];
     let checked = 0;
     const compare = async (label: string, isEqual: () => Promise<boolean>): Promise<void> => {

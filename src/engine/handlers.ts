@@ -30,11 +30,18 @@ export interface Entry<K extends RequestName> {
   readonly answer: Handler<K>;
   /** null: answered at once, beside whatever is going on. */
   readonly lane: LaneName | null;
+  /**
+   * A cancel is answered at once, however slow the disk: nothing but caches is written, and what is under way ends where it next looks.
+   * Anything else answers when it has ended.
+   */
+  readonly leaves: boolean;
 }
 
-const atOnce = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: null });
-const reading = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: 'reading' });
-const running = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: 'running' });
+const atOnce = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: null, leaves: true });
+const reading = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: 'reading', leaves: true });
+/** As reading, and files are written for the user. */
+const filing = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: 'reading', leaves: false });
+const running = <K extends RequestName>(answer: Handler<K>): Entry<K> => ({ answer, lane: 'running', leaves: false });
 
 export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   handshake: atOnce(handshake),
@@ -56,11 +63,11 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   verifyExport: reading(verifyExport),
   applyRun: running(applyRun),
   restoreModel: running(restoreModel),
-  score: reading(score),
+  score: filing(score),
   generate: reading(generate),
-  gradients: reading(gradients),
+  gradients: filing(gradients),
   evaluate: reading(evaluate),
-  audit: reading(audit),
+  audit: filing(audit),
   planMap: reading(planMap),
   measureMap: reading(measureMap),
   compare: atOnce(compare),
@@ -68,6 +75,6 @@ export const handlers: { readonly [K in RequestName]: Entry<K> } = {
   expertSet: atOnce(expertSet),
   doctor: reading(doctor),
   planNative: atOnce(planNativeSetup),
-  setUpNative: atOnce(setUp),
-  removeNative: atOnce(removeNativeSetup),
+  setUpNative: { ...atOnce(setUp), leaves: false },
+  removeNative: { ...atOnce(removeNativeSetup), leaves: false },
 };

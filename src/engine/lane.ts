@@ -6,13 +6,24 @@ export interface Lane {
   run<T>(work: () => Promise<T>, signal: AbortSignal, waiting: (before: number) => void): Promise<T>;
 }
 
-/** Rejects as soon as the signal is aborted. */
+/** Rejects as soon as the signal is aborted, unless `ended` was before. */
 const cancelled = (signal: AbortSignal, ended: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
     const leave = () => reject(new FaultError(fail('cancelled', 'Cancelled.').fault));
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave, { once: true, signal: ended });
   });
+
+/** The work's result, or 'cancelled' as soon as the signal is aborted: the work then ends by itself, where it next looks. */
+export async function leaving<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const ended = new AbortController();
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, cancelled(signal, ended.signal)]);
+  } finally {
+    ended.abort();
+  }
+}
 
 export function createLane(): Lane {
   let last: Promise<unknown> = Promise.resolve();

@@ -24,15 +24,15 @@ export interface OpenedModel {
 
 export interface OpenedModels {
   /** The model of a folder as it is now; others that nobody uses are closed. It may be closed once it is not in use. Throws FaultError. */
-  open(folder: string, memory: number): Promise<OpenedModel>;
+  open(folder: string, memory: number, signal?: AbortSignal): Promise<OpenedModel>;
   /** Keeps a model open until the returned function is called. */
   hold(opened: OpenedModel): () => void;
   /** Closes what is not in use: one folder, or all. */
   close(folder?: string): Promise<void>;
 }
 
-async function openAnew(folder: string, memory: number): Promise<OpenedModel> {
-  const checkpoint = unwrap(await openCheckpoint(folder));
+async function openAnew(folder: string, memory: number, signal?: AbortSignal): Promise<OpenedModel> {
+  const checkpoint = unwrap(await openCheckpoint(folder, signal));
   try {
     const model = unwrap(openModel(checkpoint, memory));
     checkParts(checkpoint, model);
@@ -73,12 +73,12 @@ export function openedModels(): OpenedModels {
   };
 
   return {
-    async open(folder, memory) {
+    async open(folder, memory, signal) {
       const real = await realFolder(folder);
       const stamp = await folderStamp(real).catch(() => null);
       const known = entries.find((entry) => entry.folder === real && entry.memory === memory && entry.stamp === stamp);
       if (known && stamp !== null) return known.opened;
-      const opened = await openAnew(folder, memory);
+      const opened = await openAnew(folder, memory, signal);
       await closeUnused(() => true);
       entries.push({ folder: real, memory, stamp, opened, users: 0 });
       return opened;

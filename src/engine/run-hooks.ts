@@ -14,7 +14,7 @@ export function runHooks({ emit, models, steering }: Session, call: Call): { rea
       time: true,
       steering: wish,
       open: async (folder, memory): Promise<OpenedModel> => {
-        const opened = await models.open(folder, memory);
+        const opened = await models.open(folder, memory, call.signal);
         held.push(models.hold(opened));
         return opened;
       },

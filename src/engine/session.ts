@@ -6,7 +6,7 @@ import { fail, faultOf, ok, type Result } from '../protocol/fault';
 import { paramsFault } from '../protocol/request-schema';
 import type { Call, Session, Settings } from './call';
 import { handlers } from './handlers';
-import { createLane } from './lane';
+import { createLane, leaving } from './lane';
 import { openedModels } from './opened-models';
 import type { Emit, RequestContext, RequestHandler } from './serve';
 import { createSteering } from './steering';
@@ -26,19 +26,20 @@ export function createSession(emit: Emit, settings: Partial<Settings> = {}): Req
 
   const callOf = ({ request, signal }: RequestContext): Call => ({
     signal,
-    progress: (phase, done, total, unit) => emit('progress', { request, phase, done, total, unit }),
+    // After a cancel nobody waits for it any more.
+    progress: (phase, done, total, unit) => !signal.aborted && emit('progress', { request, phase, done, total, unit }),
   });
 
   async function handle<K extends keyof EngineRequests>(name: K, params: EngineRequests[K][0], context: RequestContext): Promise<Result<EngineRequests[K][1]>> {
     const wrong = paramsFault(name, params);
     if (wrong) return { ok: false, fault: wrong };
-    const { answer, lane } = handlers[name];
+    const { answer, lane, leaves } = handlers[name];
     const call = callOf(context);
     try {
       if (context.signal.aborted) return fail('cancelled', 'Cancelled.');
       const work = () => answer(session, params, call);
-      if (lane === null) return ok(await work());
-      return ok(await session.lanes[lane].run(work, context.signal, (before) => call.progress('Waiting', 0, before, 'jobs before it')));
+      const running = lane === null ? work() : session.lanes[lane].run(work, context.signal, (before) => call.progress('Waiting', 0, before, 'jobs before it'));
+      return ok(await (leaves ? leaving(running, context.signal) : running));
     } catch (error) {
       const fault = faultOf(error);
       if (fault.code === 'internal' && error instanceof Error) emit('log', { level: 'error', message: error.stack ?? error.message });

@@ -14,8 +14,8 @@ export interface VersionedReader extends RunReader {
 
 export interface KnownRuns {
   /**
-   * By number, then by start. `model`: of this checkpoint only. A folder that holds no readable run is left out; `unread` is told what the disk
-   * did not give. Throws FaultError where the folder of all can't be listed.
+   * By number, then by start. `model`: of this checkpoint only. A folder that holds no readable run is left out; `unread` is told what could
+   * not be read. Throws FaultError where the folder of all can't be listed.
    */
   table(folder: string, model?: string, unread?: (fault: Fault) => void): Promise<RunTable>;
 }
@@ -41,7 +41,7 @@ export function knownRuns(reader: VersionedReader): KnownRuns {
     known.delete(folder);
     const read = await readScores(reader, folder);
     if (!read.ok) {
-      if (!isOfTheFile(read.fault)) tell(read.fault);
+      if (read.fault.code !== 'not-found') tell(read.fault);
       return null;
     }
     const { record, unread } = read.value;

@@ -260,7 +260,7 @@ export async function readRunFolder(reader: RunReader, folder: string, mostSteps
   });
 }
 
-/** A run's scores and what it was; of other files that can't be read, nothing but the disk's fault where it is one. */
+/** A run's scores and what it was; of other files that can't be read, the first fault. */
 export async function readScores(
   reader: RunReader,
   folder: string,
@@ -272,7 +272,7 @@ export async function readScores(
   const raw = await readJsonFile(reader, path.join(folder, 'recipe.json'));
   const recipe = raw.ok ? parseRecipe(raw.value) : raw;
   const evaluation = await readOptional<EvaluationRecord>(reader, path.join(folder, 'evaluation.json'), evaluationSchema);
-  const unread = [raw, evaluation].find((own) => !own.ok && !isOfTheFile(own.fault));
+  const unread = [raw, recipe, evaluation].find((own) => !own.ok && own.fault.code !== 'not-found');
   return ok({
     record: record.value,
     recipe: recipe.ok ? recipe.value : null,

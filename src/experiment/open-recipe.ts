@@ -29,8 +29,8 @@ export interface ModelHandle {
 }
 
 /** Opens a checkpoint folder for use within `memory` bytes. Throws FaultError. */
-export async function openHandle(folder: string, memory: number): Promise<ModelHandle> {
-  const checkpoint = unwrap(await openCheckpoint(folder));
+export async function openHandle(folder: string, memory: number, signal?: AbortSignal): Promise<ModelHandle> {
+  const checkpoint = unwrap(await openCheckpoint(folder, signal));
   try {
     const model = unwrap(openModel(checkpoint, memory));
     return { checkpoint, model, tokenizer: unwrap(await openTokenizer(folder, checkpoint.config)) };
@@ -81,7 +81,7 @@ export function resolveWritten(json: unknown, folder: string): { recipe: Resolve
 export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** An already open model of the same folder. */
-  readonly open?: (folder: string, memory: number) => Promise<ModelHandle>;
+  readonly open?: (folder: string, memory: number, signal?: AbortSignal) => Promise<ModelHandle>;
 }
 
 const fingerprinted = (recipe: ResolvedRecipe): RecipePath[] => recipePaths(recipe).filter(({ field }) => field !== 'model');
@@ -109,7 +109,7 @@ function compareFingerprints(recipe: ResolvedRecipe, found: Readonly<Record<stri
 /** Everything is read and checked here, before a run begins. Throws FaultError. */
 export async function openRecipe(json: unknown, folder: string, options: OpenOptions = {}): Promise<OpenedRecipe> {
   const { recipe, warnings } = resolveWritten(json, folder);
-  const handle = await (options.open ?? openHandle)(recipe.model, recipe.memory);
+  const handle = await (options.open ?? openHandle)(recipe.model, recipe.memory, options.signal);
   const release = async () => {
     if (options.open) return;
     handle.model.weights.close();
@@ -142,6 +142,7 @@ async function readInputs(recipe: ResolvedRecipe, handle: ModelHandle, options: 
   // What the model does not have can't train; the layer of a target that is yet to be found is no reason to refuse.
   if (!isOfTarget(recipe.train)) trainedUnits(handle.model, { experts: [{ layer: shape.layers, expert: 0 }], train: recipe.train });
   const read = async (file: string, purpose: Purpose): Promise<ReadSet> => {
+    options.signal?.throwIfAborted();
     const rows = unwrap(await readRows(file));
     const { sequences, skipped, truncated } = unwrap(
       await toSequences(rows, {

@@ -46,6 +46,7 @@ export async function startRun(json: unknown, folder: string, workspace: string,
   try {
     const fault = memoryIsEnforced() ? tooLarge(opened, process.memoryUsage.rss()) : null;
     if (fault) throw new FaultError(fault);
+    hooks.signal?.throwIfAborted();
     const { run, record } = await createRunFolder(opened, workspace, hooks.sweep);
     return await locked(run, hooks, (own) => withPrecision(opened.recipe.precision, () => carryOut(run, record, opened, own)));
   } finally {

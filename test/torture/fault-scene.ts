@@ -42,6 +42,8 @@ export interface Done {
 
 export interface Work {
   readonly name: string;
+  /** What its faults are counted under. */
+  readonly group: string;
   /** State of the workspace and of the checkpoint it begins in. */
   readonly start: 'data' | 'done' | 'cut' | 'applied';
   /** The checkpoint is opened before, or the work opens it. */
@@ -265,6 +267,7 @@ const emptyOut = async ({ out }: Scene): Promise<void> => {
 export const works: readonly Work[] = [
   {
     name: 'opening a checkpoint',
+    group: 'opening, attributing, scoring',
     start: 'data',
     opensItself: true,
     act: async ({ model }, engine, signal) => then(await engine.ask('openModel', { path: model }, signal), (info) => info),
@@ -272,6 +275,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'attribution',
+    group: 'opening, attributing, scoring',
     start: 'data',
     act: async ({ model, workspace }, engine, signal) =>
       then(
@@ -285,6 +289,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'unlearning',
+    group: 'runs and resuming',
     start: 'data',
     opensItself: true,
     act: (scene, _, signal) => runOf(() => startRun(recipeIn(scene), scene.workspace, scene.workspace, { signal })),
@@ -292,6 +297,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'unlearning with a sample of its speed',
+    group: 'runs and resuming',
     start: 'data',
     every: 40,
     act: async (scene, engine, signal) =>
@@ -302,6 +308,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'resume',
+    group: 'runs and resuming',
     start: 'cut',
     opensItself: true,
     act: ({ workspace, ids }, _, signal) => runOf(() => resumeRun(path.join(workspace, '.uoe', 'runs', ids.cut), { signal })),
@@ -309,6 +316,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'a run with activations on disk',
+    group: 'runs and resuming',
     start: 'data',
     opensItself: true,
     act: (scene, _, signal) => runOf(() => startRun(recipeIn(scene, bare), scene.workspace, scene.workspace, { signal, worthKeeping: 0 })),
@@ -316,6 +324,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'a run with streams on disk',
+    group: 'runs and resuming',
     start: 'data',
     opensItself: true,
     act: (scene, _, signal) => runOf(() => startRun(recipeIn(scene, { ...bare, memory: '20kB' }), scene.workspace, scene.workspace, { signal })),
@@ -323,6 +332,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'evaluation',
+    group: 'opening, attributing, scoring',
     start: 'done',
     act: async ({ model, workspace, ids }, engine, signal) =>
       then(
@@ -342,6 +352,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'scores with logits and routing as files',
+    group: 'opening, attributing, scoring',
     start: 'data',
     act: async ({ model, workspace, out }, engine, signal) =>
       then(
@@ -361,6 +372,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'gradients as a file',
+    group: 'opening, attributing, scoring',
     start: 'data',
     act: async (scene, engine, signal) =>
       then(
@@ -371,6 +383,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'audits',
+    group: 'audits, map, comparison, history',
     start: 'done',
     act: async ({ workspace, ids }, engine, signal) =>
       then(
@@ -381,6 +394,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'knowledge map',
+    group: 'audits, map, comparison, history',
     start: 'data',
     act: async ({ model, workspace }, engine, signal) =>
       then(
@@ -390,6 +404,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'comparison and report',
+    group: 'audits, map, comparison, history',
     start: 'done',
     act: async ({ workspace, ids }, engine, signal) => {
       const compared = await engine.ask('compare', { workspace }, signal);
@@ -402,6 +417,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'history',
+    group: 'audits, map, comparison, history',
     start: 'done',
     act: async ({ workspace, ids }, engine, signal) => {
       const listed = await engine.ask('runs', { workspace }, signal);
@@ -416,6 +432,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'answers, changes, proof of an export',
+    group: 'audits, map, comparison, history',
     start: 'done',
     act: async ({ model, workspace, ids }, engine, signal) => {
       const answers = await engine.ask('answers', { model, run: ids.done, workspace }, signal);
@@ -425,6 +442,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'export as a copy',
+    group: 'export, apply, restore',
     start: 'done',
     act: async ({ workspace, out, ids }, engine, signal) =>
       then(
@@ -435,6 +453,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'export with links',
+    group: 'export, apply, restore',
     start: 'done',
     act: async ({ workspace, out, ids }, engine, signal) =>
       then(
@@ -445,6 +464,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'export of the patch',
+    group: 'export, apply, restore',
     start: 'done',
     act: async ({ workspace, out, ids }, engine, signal) =>
       then(await engine.ask('exportRun', { run: ids.done, workspace, to: path.join(out, 'own.safetensors'), form: 'patch' }, signal), ({ changed }) => [
@@ -455,6 +475,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'apply',
+    group: 'export, apply, restore',
     start: 'done',
     act: async ({ model, workspace, ids }, engine, signal) =>
       then(await engine.ask('applyRun', { run: ids.done, workspace }, signal), ({ changed, proof }) => [changed, proof, contentOfModel(model)]),
@@ -462,6 +483,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'restore',
+    group: 'export, apply, restore',
     start: 'applied',
     opensItself: true,
     act: async ({ model }, engine, signal) => then(await engine.ask('restoreModel', { model }, signal), () => contentOf(model)),
@@ -469,6 +491,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'recipe, plan and data files',
+    group: 'opening, attributing, scoring',
     start: 'data',
     act: async (scene, engine, signal) => {
       const { model, workspace } = scene;
@@ -488,6 +511,7 @@ export const works: readonly Work[] = [
   },
   {
     name: 'speed of the disk',
+    group: 'opening, attributing, scoring',
     start: 'data',
     opensItself: true,
     act: async ({ workspace }) =>

@@ -1,44 +1,69 @@
-/** Faults of the disk in every n-th file operation of every kind of work; one JSON line a row, for tools/torture/faults.mjs. */
+/** Faults of the disk in every n-th file operation of every kind of work; a JSON line for each finding, for tools/torture/faults.mjs. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { openScene, works } from './fault-scene';
-import { codeAt, lastingCodes, trial, undisturbed } from './fault-trials';
+import { cancelled, codeAt, lastingCodes, type Trial, trial, undisturbed } from './fault-trials';
 
-const [folder, seed, scale, only] = process.argv.slice(2);
-const home = path.join(folder, 'scene');
-fs.rmSync(home, { recursive: true, force: true });
-fs.mkdirSync(home, { recursive: true });
+const [folder, seedText, scaleText, only = ''] = process.argv.slice(2);
+const seed = Number(seedText);
+const scale = Number(scaleText);
 
-async function main() {
+const tell = (line: object): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+/** Every `stride`-th operation, from one that the seed names. */
+function* places(count: number, every: number): Generator<number> {
+  const stride = Math.max(1, Math.round(every / scale));
+  for (let at = seed % stride; at < count; at += stride) yield at;
+}
+
+async function main(): Promise<void> {
+  const home = path.join(folder, 'scene');
+  fs.rmSync(home, { recursive: true, force: true });
+  fs.mkdirSync(home, { recursive: true });
   const scene = await openScene(home);
   for (const work of works) {
-    if (only && !work.name.includes(only)) continue;
+    if (!work.name.includes(only)) continue;
     const began = performance.now();
     const reference = await undisturbed(scene, work);
-    const n = reference.operations.length;
-    console.log(`${work.name}: ${n} operations ${(performance.now() - began).toFixed(0)} ms`);
-    const said = new Map<string, string>();
-    const stride = Math.max(1, Math.round((work.every ?? 1) / Number(scale)));
-    for (let at = Number(seed) % stride; at < n; at += stride) {
-      for (const lasting of [false, true]) {
-        const code = lasting ? lastingCodes[at % lastingCodes.length] : codeAt(reference.operations[at].operation, at);
-        const found = await trial(scene, work, reference, { at, code, lasting });
-        const key = `${code} ${lasting ? 'from' : 'at'} ${at} ${reference.operations[at].operation} ${reference.operations[at].path.replace(home, '')}`;
-        if (process.env.VERBOSE) console.log('   ', key, '=>', found.said);
-        for (const wrong of found.wrong) {
-          const kind = wrong.replaceAll(/[0-9a-f]{12}/g, '*');
-          if (!said.has(kind)) console.log('  !!', key, '::', wrong);
-          said.set(kind, key);
-        }
-      }
+    const { operations } = reference;
+    const note = (row: string, found: Trial, how: string, at: number) => {
+      const { operation = '', path: where = '' } = operations[at] ?? {};
+      const place = `${work.name}, ${how} at operation ${at} (${operation} ${path.relative(home, where)})`;
+      if (found.struck) tell({ row, survived: found.wrong.length === 0, said: found.said, place });
+      for (const wrong of found.wrong) tell({ failure: `${place}: ${wrong}` });
+    };
+    const every = work.every ?? 1;
+    for (const at of places(operations.length, every)) {
+      const code = codeAt(operations[at].operation, at);
+      note(work.group, await trial(scene, work, reference, { at, code }), code, at);
     }
-    console.log(`   ${(performance.now() - began).toFixed(0)} ms`);
+    for (const at of places(operations.length, every * 5)) {
+      const code = lastingCodes[(at + seed) % lastingCodes.length];
+      note('the drive is gone from then on', await trial(scene, work, reference, { at, code, lasting: true }), `${code} from then on`, at);
+    }
+    note('every read and write transfers a third', await trial(scene, work, reference, { at: 0, code: 'SHORT' }), 'short transfers', 0);
+    const transfers = operations.flatMap(({ operation }, at) => (operation === 'handle.read' || operation === 'handle.write' ? [at] : []));
+    for (const which of places(transfers.length, every * 3))
+      note(
+        'a read or write transfers nothing',
+        await trial(scene, work, reference, { at: transfers[which], code: 'END' }),
+        'nothing transferred',
+        transfers[which],
+      );
+    let most = 0;
+    for (const at of places(operations.length, every * 5)) {
+      const found = await cancelled(scene, work, reference, at);
+      most = Math.max(most, found.after);
+      note('a cancel on a slow disk', found, `${found.after} operations after a cancel`, at);
+    }
+    tell({ say: `${work.name}: ${operations.length} operations, at most ${most} after a cancel, ${((performance.now() - began) / 1000).toFixed(0)} s` });
   }
 }
+
 main().then(
   () => process.exit(0),
-  (error) => {
-    console.error(error);
+  (error: unknown) => {
+    tell({ failure: `ended with ${error instanceof Error ? error.stack : String(error)}` });
     process.exit(1);
   },
 );

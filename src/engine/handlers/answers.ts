@@ -95,7 +95,7 @@ async function generatedRows(opened: OpenedModel, set: string, path: string, how
 export const answers: Handler<'answers'> = async (session, { model, run, before, workspace, limit = usualLimit }, call) => {
   const folder = unwrap(await resolveRun(diskReader, workspace, run, process.cwd()));
   const { recipe } = unwrap(await readRunFolder(diskReader, folder));
-  const opened = await session.models.open(model, session.settings.memory);
+  const opened = await session.models.open(model, session.settings.memory, call.signal);
   const both: Both = {
     before: await conditionsFor(session, opened, before === undefined ? {} : { run: before, workspace }, call.signal),
     after: await conditionsFor(session, opened, { run: folder, workspace }, call.signal),

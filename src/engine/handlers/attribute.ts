@@ -87,7 +87,7 @@ async function attributed(
 
 export const attribute: Handler<'attribute'> = async (session, params, call) => {
   const { model, prompts, against, seed = 0 } = params;
-  const opened = await session.models.open(model, session.settings.memory);
+  const opened = await session.models.open(model, session.settings.memory, call.signal);
   const conditions = await conditionsFor(session, opened, params, call.signal);
   const own = targeted(await readSet(opened, prompts, 'train', params, call.signal), 'prompts');
   const other = against && against.length > 0 ? targeted(await readSet(opened, against, 'train', params, call.signal), 'second set') : null;

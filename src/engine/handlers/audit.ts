@@ -90,7 +90,7 @@ export const audit: Handler<'audit'> = async (session, { run, workspace, audits:
     const read = await openRecipe(written, folder, {
       signal: call.signal,
       open: async (at, memory) => {
-        opened = await session.models.open(at, memory);
+        opened = await session.models.open(at, memory, call.signal);
         return opened;
       },
     });

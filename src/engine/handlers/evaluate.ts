@@ -135,7 +135,7 @@ async function othersOf(session: Session, opened: OpenedModel, conditions: Condi
 }
 
 export const evaluate: Handler<'evaluate'> = async (session, params, call) => {
-  const opened = await session.models.open(params.model, session.settings.memory);
+  const opened = await session.models.open(params.model, session.settings.memory, call.signal);
   const conditions = await conditionsFor(session, opened, params, call.signal);
   const read: { name: string; set: ReadSet }[] = [];
   for (const { name, data } of params.sets) read.push({ name, set: await readSet(opened, [data], 'evaluate', params, call.signal) });

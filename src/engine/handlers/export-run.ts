@@ -14,6 +14,7 @@ import type { ExportResult, RunFolder } from '../../protocol/engine';
 import { refuse, unwrap } from '../../protocol/fault';
 import type { Patch } from '../../protocol/tensors';
 import type { Call, Handler, Session } from '../call';
+import { leaving } from '../lane';
 
 export interface RunPatch {
   /** Folder of the checkpoint that the run was made from. */
@@ -40,8 +41,8 @@ export async function patchOfRun(run: string, workspace: string): Promise<RunPat
   return { model: record.model, patch: unwrap(await readPatch(file)), file, stored };
 }
 
-export async function withCheckpoint<T>(folder: string, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
-  const checkpoint = unwrap(await openCheckpoint(folder));
+export async function withCheckpoint<T>(folder: string, work: (checkpoint: Checkpoint) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const checkpoint = unwrap(await openCheckpoint(folder, signal));
   try {
     return await work(checkpoint);
   } finally {
@@ -63,7 +64,7 @@ function result({ emit }: Session, { folder, changed, proof, bytesWritten, linke
 async function writePatchFile(to: string, model: string, patch: Patch, call: Call): Promise<ExportResult> {
   const target = path.resolve(to);
   if (unwrap(await kindOf(target)) !== 'absent') refuse('conflict', `Can't write ${target}: it exists already.`, 'Choose another name, or remove it first.');
-  await withCheckpoint(model, async (checkpoint) => unwrap(await checkPatch(patch, checkpoint, call.signal)));
+  await withCheckpoint(model, async (checkpoint) => unwrap(await checkPatch(patch, checkpoint, call.signal)), call.signal);
   const written = await writePatch(target, patch);
   // It may have its name already where only that could not be made to last.
   if (!written.ok) await removeFile(target);
@@ -74,23 +75,28 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
 
 /** A full checkpoint folder, or the patch alone; the opened checkpoint is only read. */
 export const exportRun: Handler<'exportRun'> = async (session, { run, workspace, to, form, link }, call) => {
-  const { model, patch, stored } = await patchOfRun(run, workspace);
+  const { model, patch, stored } = await leaving(patchOfRun(run, workspace), call.signal);
   if (form === 'patch') return writePatchFile(to, model, patch, call);
   const card = (base: string | null) => modelCard({ run: stored, base: patch.base ?? null, changed: [...patch.units.keys()].sort(), card: base });
   return notedExport(workspace, stored.record.id, to, () =>
-    withCheckpoint(model, async (checkpoint) =>
-      result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, card, signal: call.signal, onProgress: onProgress(call) }))),
+    withCheckpoint(
+      model,
+      async (checkpoint) =>
+        result(session, unwrap(await exportCheckpoint({ checkpoint, patch, to, link, card, signal: call.signal, onProgress: onProgress(call) }))),
+      call.signal,
     ),
   );
 };
 
 /** Puts the run's result into its checkpoint; the original is kept beside it. */
 export const applyRun: Handler<'applyRun'> = async (session, { run, workspace }, call) => {
-  const { model, patch, stored } = await patchOfRun(run, workspace);
+  const { model, patch, stored } = await leaving(patchOfRun(run, workspace), call.signal);
   const source = stored.record.id;
   await session.models.close(model);
-  return withCheckpoint(model, async (checkpoint) =>
-    result(session, unwrap(await applyPatch(checkpoint, patch, { source, signal: call.signal, onProgress: onProgress(call) }))),
+  return withCheckpoint(
+    model,
+    async (checkpoint) => result(session, unwrap(await applyPatch(checkpoint, patch, { source, signal: call.signal, onProgress: onProgress(call) }))),
+    call.signal,
   );
 };
 

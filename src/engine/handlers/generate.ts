@@ -6,7 +6,7 @@ import { backendReady } from '../session-backend';
 import { conditionsFor } from '../variant';
 
 export const generate: Handler<'generate'> = async (session, params, call) => {
-  const opened = await session.models.open(params.model, session.settings.memory);
+  const opened = await session.models.open(params.model, session.settings.memory, call.signal);
   const { model, tokenizer, endTokens } = opened;
   const conditions = await conditionsFor(session, opened, params, call.signal);
   const { made } = await readSet(opened, params.data, 'generate', params, call.signal);

@@ -43,7 +43,7 @@ export const gradients: Handler<'gradients'> = async (session, params, call) => 
   const read = await openRecipe(params.recipe, params.folder, {
     signal,
     open: async (folder, memory) => {
-      opened = await session.models.open(folder, memory);
+      opened = await session.models.open(folder, memory, signal);
       return opened;
     },
   });

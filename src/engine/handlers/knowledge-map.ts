@@ -46,7 +46,7 @@ const idOf = ({ id, ids, targetMask, branches, answer, topic }: TokenSequence) =
 
 /** Everything a map depends on, read. */
 async function prepared(session: Session, params: MapParams, signal: AbortSignal): Promise<Prepared> {
-  const opened = await session.models.open(params.model, session.settings.memory);
+  const opened = await session.models.open(params.model, session.settings.memory, signal);
   const { model } = opened;
   const conditions = await conditionsFor(session, opened, params, signal);
   const measured = async (sources: readonly DataSource[] | undefined, what: string): Promise<readonly TokenSequence[]> => {

@@ -6,7 +6,7 @@ import { backendReady } from '../session-backend';
 
 export const openModel: Handler<'openModel'> = async (session, { path }, call) => {
   const { memory } = session.settings;
-  const opened = await session.models.open(path, memory);
+  const opened = await session.models.open(path, memory, call.signal);
   const backend = await backendReady(session, opened);
   unwrap(enoughToOpen(opened, memory));
   return modelInfo(opened, memory, backend, call);

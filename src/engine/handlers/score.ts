@@ -47,7 +47,7 @@ async function measureAndWrite(
 }
 
 export const score: Handler<'score'> = async (session, params, call) => {
-  const opened = await session.models.open(params.model, session.settings.memory);
+  const opened = await session.models.open(params.model, session.settings.memory, call.signal);
   const conditions = await conditionsFor(session, opened, params, call.signal);
   const set = await readSet(opened, params.data, 'evaluate', params, call.signal);
   const { sequences, skipped, truncated } = set.made;

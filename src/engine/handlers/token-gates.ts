@@ -8,7 +8,7 @@ import { conditionsFor } from '../variant';
 
 export const tokenGates: Handler<'tokenGates'> = async (session, params, call) => {
   const { model: folder, source, id } = params;
-  const opened = await session.models.open(folder, session.settings.memory);
+  const opened = await session.models.open(folder, session.settings.memory, call.signal);
   const { model, tokenizer } = opened;
   const conditions = await conditionsFor(session, opened, params, call.signal);
   const { made } = await readSet(opened, [source], 'train', params, call.signal);
