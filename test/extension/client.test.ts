@@ -1,6 +1,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { createEngineClient, type EngineStatus, endingOf } from '../../src/extension/engine/client';
 
@@ -72,6 +74,25 @@ describe('engine client', () => {
     setTimeout(() => abort.abort(), 100);
     const result = await client.request('attribute', { model: 'x', prompts: [] }, { signal: abort.signal });
     expect(result.ok ? '' : result.fault.code).to.equal('cancelled');
+    client.stop();
+  });
+
+  it('holds no answer once it was given: a day of requests takes no memory', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const client = start(child.replace('values: Float32Array.of(1.5, 2.5)', 'values: new Float32Array(500_000)'));
+    const held = async () => {
+      for (let turn = 0; turn < 3; turn++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        collect();
+      }
+      return process.memoryUsage().arrayBuffers;
+    };
+    for (let turn = 0; turn < 5; turn++) await client.request('runs', { workspace: '.' });
+    const before = await held();
+    for (let turn = 0; turn < 20; turn++) await client.request('runs', { workspace: '.' });
+    // Twenty answers of 2 MB; one may still be on its way.
+    expect((await held()) - before).to.be.below(5e6);
     client.stop();
   });
 

@@ -45,6 +45,8 @@ interface Live {
   readonly child: childProcess.ChildProcess;
   readonly connection: MessageConnection;
   readonly gone: Promise<Result<never>>;
+  /** Of every request that has no answer yet: what ends it when the engine goes. A race against `gone` would hold each answer as long as the engine lives. */
+  readonly pending: Set<(gone: Result<never>) => void>;
   ready: Promise<Result<RequestAnswer<'handshake'>>>;
   requested: boolean;
 }
@@ -107,12 +109,15 @@ export function createEngineClient(options: EngineOptions): EngineClient {
       child,
       connection,
       requested: false,
+      pending: new Set(),
       gone: new Promise((resolve) => {
         const end = (reason: string) => {
           if (live === started) live = undefined;
           if (!started.requested) options.onStatus({ status: 'stopped', reason, requested: false });
           // Before dispose(), which would reject what is pending with a vaguer error.
-          resolve(fail('internal', `The engine stopped. ${reason}`, 'Start it again; a run can be resumed from its last step.'));
+          const fault = fail('internal', `The engine stopped. ${reason}`, 'Start it again; a run can be resumed from its last step.');
+          resolve(fault);
+          for (const ended of started.pending) ended(fault);
           connection.dispose();
         };
         // `close` comes after the last output: an exit's reason is on stderr.
@@ -144,12 +149,18 @@ export function createEngineClient(options: EngineOptions): EngineClient {
     if (signal?.aborted) cancel();
     signal?.addEventListener('abort', cancel);
     if (onProgress) progress.set(request, onProgress);
+    let ended: (gone: Result<never>) => void = () => undefined;
     try {
-      const result = await Promise.race([callEngine(to.connection, name, { request, params }, source.token), to.gone]);
+      const result = await new Promise<Result<RequestAnswer<K>>>((resolve, reject) => {
+        ended = resolve;
+        to.pending.add(ended);
+        callEngine(to.connection, name, { request, params }, source.token).then(resolve, reject);
+      });
       const lost = !result.ok && result.fault.code === 'internal' && !to.child.connected;
       return lost ? to.gone : result;
     } finally {
       signal?.removeEventListener('abort', cancel);
+      to.pending.delete(ended);
       progress.delete(request);
       source.dispose();
     }
