@@ -120,6 +120,8 @@ class BoundedInterpreter extends Interpreter {
   #looked(node: Node, environment: Environment): Node {
     const own = node as unknown as Loose;
     const hold = (part: unknown): Node => {
+      // Some filters insist on a text written out.
+      if ((part as Loose).type === 'StringLiteral') return nodeOf(part);
       const value = this.evaluate(nodeOf(part), environment);
       this.#spend(this.#weigh(value) / CHARACTERS_A_STEP);
       return held(value);
@@ -147,7 +149,7 @@ class BoundedInterpreter extends Interpreter {
         if (callee.type !== 'MemberExpression') return nodeOf({ ...own, args });
         const object = hold(callee.object);
         const property = callee.computed === true && (callee.property as Loose).type !== 'SliceExpression' ? hold(callee.property) : callee.property;
-        const name = callee.computed === true ? (property as { value?: Value }).value?.value : (property as Loose).value;
+        const name = callee.computed === true ? heldBy(property as Node)?.value : (property as Loose).value;
         this.#refuseGrowth(String(name), heldBy(object), args);
         return nodeOf({ ...own, args, callee: { ...callee, object, property, looked: true } });
       }
@@ -228,7 +230,10 @@ const MAKES: ReadonlySet<string> = new Set([
   'ObjectLiteral',
 ]);
 
-const heldBy = (node: Node): Value => (node as unknown as { value: Value }).value;
+function heldBy(node: Node): Value {
+  const { type, value } = node as unknown as { type: string; value: Value | string };
+  return (type === 'StringLiteral' ? { type: 'StringValue', value } : value) as Value;
+}
 
 /** Arguments evaluated in the library's order: positional ones first. */
 function heldArguments(args: unknown, hold: (part: unknown) => Node): readonly Node[] {

@@ -122,10 +122,10 @@ async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): P
     Atomics.store(marks, 2, 0);
   }
 
-  for (const one of target.seeds) await tried(one);
   const { isNew, places } = coverage();
   const corpus = [...target.seeds];
   for (const one of target.seeds) await tried(one);
+  if (taken < target.seeds.length && !target.refusedSeeds) problem('one of its own seeds is refused.');
   isNew(true);
   taken = 0;
   for (let done = 0; done < count; ) {
