@@ -6,6 +6,7 @@ import type { Forbidden, TensorNames } from '../model/family';
 import { fail, ok, type Result } from '../protocol/fault';
 import type { ExpertId } from '../protocol/records';
 import { elementCount, type TensorRef } from '../protocol/tensors';
+import { roomForWeights } from '../tensor/backend';
 import { noOverlay, type Overlay, type StoreLimits, type WeightStore, weightStore } from '../weights/store';
 import { holdMemoryTo } from './memory-watch';
 
@@ -40,18 +41,19 @@ export function tensorNames(checkpoint: Checkpoint): TensorNames {
   return { has: (name) => checkpoint.tensors.has(stored(name)), stored };
 }
 
-/** Part of the memory budget for weights kept in the backend; the wasm heap is 4 GiB at most. */
+/** Part of the memory budget for weights kept in the backend, as far as that has room. */
 const widenedShare = 0.25;
-const widenedLimit = 1.5 * 2 ** 30;
 
 /** Part of the memory budget for weights that are read ahead. Checkpoints below `smallBytes` are read sooner than a thread is started. */
 const aheadShare = 1 / 16;
 const aheadLimit = 2 ** 28;
 const smallBytes = 2 ** 26;
 
-/** How the budget of `memory` bytes is divided for a checkpoint's weights. */
+/** How the budget of `memory` bytes is divided for a checkpoint's weights. A checkpoint is opened before it is known what will compute: the first is asked for later. */
 export const weightLimits = ({ totalBytes }: Pick<Checkpoint, 'totalBytes'>, memory: number): StoreLimits => ({
-  widenedBytes: Math.min(widenedLimit, Math.floor(memory * widenedShare)),
+  get widenedBytes() {
+    return Math.min(roomForWeights(), Math.floor(memory * widenedShare));
+  },
   aheadBytes: totalBytes < smallBytes ? 0 : Math.min(aheadLimit, Math.floor(memory * aheadShare)),
 });
 

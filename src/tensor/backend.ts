@@ -13,6 +13,8 @@ export interface Backend {
   readonly name: BackendName;
   readonly threads: number;
   readonly why: string;
+  /** A device of its own memory computes. */
+  readonly gpu?: boolean;
   /** How to get a faster one, where there is a way. */
   readonly faster?: string;
 }
@@ -35,12 +37,16 @@ const wasmThreads = (threads: number | 'auto', hiddenSize: number): number =>
 const nativeThreads = (threads: number | 'auto'): number => Math.max(1, threads === 'auto' ? os.availableParallelism() : threads);
 
 /** Loads TensorFlow where a set-up is there and proved. */
-async function openNative(threads: number | 'auto'): Promise<Result<{ readonly threads: number; readonly why: string }>> {
+async function openNative(threads: number | 'auto'): Promise<Result<{ readonly threads: number; readonly why: string; readonly gpu?: boolean }>> {
   const { nativeInUse, startNative } = await import('./native/tensorflow');
   const wanted = nativeThreads(threads);
   const told = ({ version, gpu, threads: own }: { version: string; gpu: boolean; threads: number }) => {
     const kept = own !== wanted && threads !== 'auto' ? ` It keeps the ${own} thread${own === 1 ? '' : 's'} it was started with in this process.` : '';
-    return ok({ threads: own, why: `TensorFlow ${version} is set up on this machine${gpu ? ' and computes on its CUDA device' : ''}.${kept}` });
+    return ok({
+      threads: own,
+      ...(gpu ? { gpu } : {}),
+      why: `TensorFlow ${version} is set up on this machine${gpu ? ' and computes on its CUDA device' : ''}.${kept}`,
+    });
   };
   const running = nativeInUse();
   if (running) {
@@ -115,6 +121,12 @@ export async function openBackend(wanted: 'auto' | string, threads: number | 'au
 
 /** Multiplications of one slice of arithmetic: about 100 ms on one busy thread (wasm 20 GFLOP/s, TensorFlow 80 and more), so that a cancel is heard soon after it. */
 export const sliceMultiplications = (): number => (current?.name === 'tensorflow' ? 2 ** 32 : 2 ** 30);
+
+/** wasm's heap is 4 GiB at most; what a GPU holds is not asked. */
+const smallRoom = 1.5 * 2 ** 30;
+
+/** Bytes of weights that the backend in use can keep beside what it computes with. */
+export const roomForWeights = (): number => (current?.name === 'tensorflow' && !current.gpu ? Number.POSITIVE_INFINITY : smallRoom);
 
 /** The backend in use; an error in the program if none was opened. */
 export function backendInUse(): Backend {

@@ -107,9 +107,17 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     entry.evicted = true;
     if (entry.leases === 0) discard(entry.tensor);
   };
-  const { widenedBytes } = limits;
-  const widened = widenedBytes > 0 ? new LRUCache<string, Widened>({ maxSize: widenedBytes, sizeCalculation: (entry) => entry.bytes, dispose: free }) : null;
-  const keepsWidened = widened !== null && elementsOf(checkpoint) * 4 <= widenedBytes;
+  /** What is kept widened, once it is wanted: how much fits is known when a backend computes. */
+  const openKept = () => {
+    const { widenedBytes: room } = limits;
+    const kept = room > 0 ? new LRUCache<string, Widened>({ maxSize: room, sizeCalculation: (entry) => entry.bytes, dispose: free }) : null;
+    return { room, kept, keepsAll: kept !== null && elementsOf(checkpoint) * 4 <= room };
+  };
+  let widening: ReturnType<typeof openKept> | null = null;
+  const widened = () => {
+    widening ??= openKept();
+    return widening;
+  };
   const seen = new Set<string>();
   let ahead: ReadAhead | null | undefined;
   const readAhead = (): ReadAhead | null => {
@@ -208,9 +216,10 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     }
     const key = keptKey(ref, overlay);
     const made = (keep: boolean) => (rounding ? roundedTensor(ref, rounding) : storedTensor(ref, key, keep));
-    const cached = widened?.get(key);
+    const { room, kept, keepsAll } = widened();
+    const cached = kept?.get(key);
     const bytes = Math.max(4, elementCount(ref.shape) * 4);
-    const keep = widened !== null && (keepsWidened || seen.has(key)) && bytes <= widenedBytes;
+    const keep = kept !== null && (keepsAll || seen.has(key)) && bytes <= room;
     seen.add(key);
     if (!cached && !keep) {
       const { tensor, release } = await made(false);
@@ -223,7 +232,7 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       };
     }
     const entry: Widened = cached ?? { tensor: (await made(true)).tensor, bytes, leases: 0, evicted: false };
-    if (!cached) widened?.set(key, entry);
+    if (!cached) kept?.set(key, entry);
     entry.leases++;
     return {
       tensor: entry.tensor,
@@ -254,7 +263,8 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
       };
     },
     ahead(parts, overlay) {
-      const refs = parts.flatMap((own) => Object.values(own)).filter((ref) => !overlay.has(unitName(ref)) && !widened?.has(keptKey(ref, overlay)));
+      const { kept } = widened();
+      const refs = parts.flatMap((own) => Object.values(own)).filter((ref) => !overlay.has(unitName(ref)) && !kept?.has(keptKey(ref, overlay)));
       const wanted = refs.flatMap((ref) => {
         const place = checkpoint.place(ref);
         return place.ok ? [{ key: keyOf(ref), at: place.value }] : [];
@@ -270,10 +280,12 @@ export function weightStore(checkpoint: Checkpoint, limits: StoreLimits): Weight
     },
     bytesRead: () => bytesRead,
     readSoFar: () => ({ bytes: bytesRead, ...(ahead?.times() ?? { reading: 0, widening: 0, waiting: 0 }) }),
-    staysWidened: keepsWidened,
-    shrink: () => widened?.clear(),
+    get staysWidened() {
+      return widened().keepsAll;
+    },
+    shrink: () => widening?.kept?.clear(),
     close() {
-      widened?.clear();
+      widening?.kept?.clear();
       ahead?.close();
     },
   };

@@ -1,9 +1,10 @@
 /** The weight store on real files: bounds, overlays, faults, and nothing left in the backend. */
 import { expect } from 'chai';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
+import { weightLimits } from '../../src/passes/model';
 import { FaultError, unwrap } from '../../src/protocol/fault';
 import type { HostTensor, TensorRef } from '../../src/protocol/tensors';
-import { openBackend } from '../../src/tensor/backend';
+import { backendInUse, openBackend } from '../../src/tensor/backend';
 import { backendMemory, read } from '../../src/tensor/host';
 import { noOverlay, type Overlay, type StoreLimits, type WeightStore, weightStore } from '../../src/weights/store';
 import { filled, type SmallTensor, writeFolder } from '../checkpoint/small-checkpoint';
@@ -91,6 +92,28 @@ describe('weight store', () => {
     expect(await held(wholeBytes)).to.deep.equal({ bytes: 3 * 64 + 128, read: 4 * 64 });
     expect(await held(wholeBytes - 1)).to.deep.equal({ bytes: 64, read: 5 * 64 });
     expect(await held(63)).to.deep.equal({ bytes: 0, read: 6 * 64 });
+  });
+
+  it('asks how much it may keep when weights are wanted, not when a checkpoint is opened, and once', async () => {
+    let asked = 0;
+    const limits = {
+      aheadBytes: 0,
+      get widenedBytes() {
+        asked++;
+        return wholeBytes;
+      },
+    };
+    await withStore(limits, async (store) => {
+      expect(asked).to.equal(0);
+      for (const ref of [a, b, a]) await leased(store, ref);
+      expect([asked, store.staysWidened]).to.deep.equal([1, true]);
+    });
+  });
+
+  it('may keep a share of the budget; where the backend’s own memory is small, no more than that holds', () => {
+    const keeps = (memory: number) => weightLimits({ totalBytes: 1e12 }, memory).widenedBytes;
+    expect(keeps(4e9)).to.equal(1e9);
+    expect(keeps(64e9)).to.equal(backendInUse().name === 'tensorflow' ? 16e9 : 1.5 * 2 ** 30);
   });
 
   it('stays within the widened bound when slices of one tensor add up to more than the checkpoint', () =>
