@@ -39,8 +39,21 @@ function spareProcesses(program: string, environment: NodeJS.ProcessEnv, count: 
   };
 }
 
-/** Has work done and kills after that many ms, unless they have ended; gives the ms they took. Work that fails is an error. */
-function carryOut(child: ChildProcess, work: Work, killAfter: number | null): Promise<{ killed: boolean; ms: number }> {
+/** When to kill: some ms after the work began, or after the journal of the workspace's run has so many rows. */
+interface Instant {
+  readonly ms: number;
+  readonly rows?: number;
+  readonly workspace?: string;
+}
+
+function rowsOf(workspace: string): number {
+  const [name] = runNames(workspace).filter((one) => !one.startsWith('.'));
+  const at = path.join(workspace, '.uoe/runs', name ?? '', 'steps.jsonl');
+  return name !== undefined && fs.existsSync(at) ? fs.readFileSync(at, 'utf8').split('\n').length - 1 : 0;
+}
+
+/** Has work done and kills at that instant, unless it has ended; gives the ms it took. Work that fails is an error. */
+function carryOut(child: ChildProcess, work: Work, when: Instant | null): Promise<{ killed: boolean; ms: number }> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
     let complaint = '';
@@ -54,7 +67,13 @@ function carryOut(child: ChildProcess, work: Work, killAfter: number | null): Pr
       else resolve({ killed: signal === 'SIGKILL', ms: performance.now() - began });
     });
     child.send(work);
-    if (killAfter !== null) timer = setTimeout(() => child.kill('SIGKILL'), killAfter);
+    const look = (): void => {
+      if (when === null) return;
+      const { ms, rows = 0, workspace } = when;
+      if (workspace === undefined || rowsOf(workspace) >= rows) timer = setTimeout(() => child.kill('SIGKILL'), ms);
+      else timer = setTimeout(look, 2);
+    };
+    look();
   });
 }
 
@@ -79,6 +98,8 @@ function shardedModel(to: string): string {
   writeIndex(to, map);
   return to;
 }
+
+const killSteps = 18;
 
 const bothLayers = {
   experts: [
@@ -125,7 +146,14 @@ export async function killProcesses({ backend, runs, changes, seed, folder, prog
   const spare = spareProcesses(program, process.env, 2);
   const flags = (workspace: string) => ['--workspace', workspace, '--threads', '1', '--json', ...(backend === 'auto' ? [] : ['--backend', backend])];
   const model = shardedModel(path.join(folder, 'model'));
-  const recipe = recipeFor(model, { keep: 'best', target: bothLayers, ...(backend === 'auto' ? {} : { backend }) });
+  const usual = recipeFor(model) as { readonly checks: object };
+  const recipe = recipeFor(model, {
+    keep: 'best',
+    steps: killSteps,
+    checks: { ...usual.checks, everySteps: 5 },
+    target: bothLayers,
+    ...(backend === 'auto' ? {} : { backend }),
+  });
   const workspaceFor = (name: string): { workspace: string; file: string } => {
     const workspace = path.join(folder, name);
     writeData(workspace);
@@ -153,17 +181,20 @@ export async function killProcesses({ backend, runs, changes, seed, folder, prog
       // Every tenth is a command line; most of its time goes into its plan.
       const isCommand = number % 10 === 0;
       const ms = isCommand ? byCommand : alone;
+      // Two thirds are killed in training, whose every instant is another state; the others anywhere.
+      const instant = (from: number): Instant =>
+        random.chance(2 / 3) ? { ms: random.uniform() * (alone / killSteps), rows: random.integer(from, killSteps), workspace } : { ms: random.uniform() * ms };
       const starting: Work = isCommand ? { commands: [['unlearn', file, ...flags(workspace)]] } : { start: { recipe, workspace } };
       const resuming = (run: string): Work => (isCommand ? { commands: [['unlearn', '--resume', run, ...flags(workspace)]] } : { resume: run });
       try {
-        const start = await carryOut(await spare.take(), starting, random.uniform() * ms);
+        const start = await carryOut(await spare.take(), starting, instant(0));
         if (!start.killed) return false;
         if (isCommand) commands++;
         let run = runOf(workspace);
         // A third is killed once more while it goes on.
         if (run !== undefined && random.chance(1 / 3) && readJson<RunRecord>(run, 'run.json').status !== 'done') {
           again++;
-          await carryOut(await spare.take(), resuming(run), random.uniform() * ms);
+          await carryOut(await spare.take(), resuming(run), instant(rowsOf(workspace)));
         }
         if (run === undefined) {
           before++;
@@ -201,7 +232,7 @@ export async function killProcesses({ backend, runs, changes, seed, folder, prog
     };
     clear();
     const ofChanges = await killed(changes, `apply, restore, export on ${backend}`, seed, async (random) => {
-      const end = await carryOut(await spare.take(), { commands: changing }, random.uniform() * rest.ms * 1.3);
+      const end = await carryOut(await spare.take(), { commands: changing }, { ms: random.uniform() * rest.ms * 1.3 });
       await expectOldOrNew(model, original, patched);
       await expectRestored(model, original);
       const [isThere, hasPatch] = [fs.existsSync(to), fs.existsSync(patchFile)];
