@@ -286,7 +286,7 @@ describe('Resuming', function () {
   });
 
   describe('after the process was killed', () => {
-    const kills = Number(process.env.UOE_KILLS ?? 6);
+    const kills = Number(process.env.UOE_TORTURE_COUNT ?? 6);
     let script = '';
 
     before(() => {
@@ -297,8 +297,11 @@ describe('Resuming', function () {
     });
     after(() => fs.rmSync(path.dirname(script), { recursive: true, force: true }));
 
-    /** Ends with the process; kills it that many ms after it said that its run has started. */
-    const child = (args: readonly string[], killAfter: number | null): Promise<{ run: string; killed: boolean; seconds: number }> =>
+    /** Ends with the process; kills it that many ms after its run has started and its journal has so many rows. */
+    const child = (
+      args: readonly string[],
+      kill: { readonly ms: number; readonly rows: number } | null,
+    ): Promise<{ run: string; killed: boolean; seconds: number }> =>
       new Promise((resolve, reject) => {
         const process_: ChildProcess = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
         let said = '';
@@ -311,7 +314,12 @@ describe('Resuming', function () {
           said += text;
           if (began > 0) return;
           began = performance.now();
-          if (killAfter !== null) setTimeout(() => process_.kill('SIGKILL'), killAfter);
+          const look = (): void => {
+            const journal = path.join(said.trim(), 'steps.jsonl');
+            const rows = fs.existsSync(journal) ? fs.readFileSync(journal, 'utf8').split('\n').length - 1 : 0;
+            if (kill !== null) setTimeout(rows >= kill.rows ? () => process_.kill('SIGKILL') : look, rows >= kill.rows ? kill.ms : 1);
+          };
+          look();
         });
         process_.on('exit', (code, signal) => {
           if (signal !== 'SIGKILL' && code !== 0) return reject(new Error(complaint));
@@ -321,21 +329,24 @@ describe('Resuming', function () {
 
     it(`at ${kills} seeded instants ends in the same journals, patch and evaluation`, async function () {
       this.timeout(30_000 + kills * 20_000);
-      const start = async (killAfter: number | null) => {
+      const start = async (kill: Parameters<typeof child>[1]) => {
         const workspace = workspaceWithData();
         fs.writeFileSync(path.join(workspace, 'recipe.uoe.json'), JSON.stringify(recipe));
-        return child(['start', path.join(workspace, 'recipe.uoe.json'), workspace], killAfter);
+        return child(['start', path.join(workspace, 'recipe.uoe.json'), workspace], kill);
       };
       const whole = await start(null);
       expect(traceOf(whole.run)).to.deep.equal(undisturbed.trace);
       const random = randomOf(process.env.UOE_SEED ?? 'kill');
       let killed = 0;
       for (let i = 0; i < kills; i++) {
-        const first = await start(random.uniform() * whole.seconds);
+        // Two of three fall into training, whose every instant is another state.
+        const instant = (rows: number) =>
+          i % 3 === 2 ? { ms: random.uniform() * whole.seconds, rows: 0 } : { ms: random.uniform() * 20, rows: random.integer(rows, 6) };
+        const first = await start(instant(0));
         if (!first.killed) continue;
         killed++;
         // Every other one is killed again while it resumes.
-        if (i % 2 === 1) await child(['resume', first.run], random.uniform() * whole.seconds).catch(() => undefined);
+        if (i % 2 === 1) await child(['resume', first.run], instant(1)).catch(() => undefined);
         if (readJson<RunRecord>(first.run, 'run.json').status !== 'done') await resumeRun(first.run, { open });
         expect(traceOf(first.run), `kill ${i}`).to.deep.equal(undisturbed.trace);
       }
