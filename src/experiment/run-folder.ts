@@ -3,14 +3,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { version } from '../../package.json';
 import { UNFINISHED, writeJson } from '../files/atomic-write';
-import { listFolder, makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
-import { waitForLock } from '../files/lock';
+import { kindOf, listFolder, makeFolder, makeNewFolder, removeFolder, renameDurably } from '../files/folder';
+import { isLockHeld, waitForLock } from '../files/lock';
 import { removeUnfinished } from '../files/unfinished';
 import { FaultError, refuse, unwrap } from '../protocol/fault';
 import type { RunRecord, SweepTaskId } from '../protocol/records';
 import { backendInUse } from '../tensor/backend';
-import { nextNumber, readHistory, runId, runsFolder } from './history';
+import { nextNumber, readHistory, runId, runsFolder, type StoredRun } from './history';
 import type { OpenedRecipe } from './open-recipe';
+import { dropState } from './resume';
 import { diskReader } from './run-reader';
 
 /** The record of a run that begins now. */
@@ -46,6 +47,16 @@ export async function refuseLinks(run: string): Promise<void> {
     );
 }
 
+/** A process that is killed just when its run is done leaves the state to resume from, several times the size of what was trained. */
+async function dropLeftStates(runs: readonly StoredRun[]): Promise<void> {
+  for (const { folder, record } of runs) {
+    if (record.status !== 'done' && record.status !== 'stopped' && !record.discarded) continue;
+    const there = await kindOf(path.join(folder, 'resume'));
+    // Of those whose process still does it itself none is waited for, and a disk that refuses is no fault of the run that begins.
+    if (there.ok && there.value === 'folder' && !(await isLockHeld(path.join(folder, '.lock')))) await dropState(folder).catch(() => undefined);
+  }
+}
+
 /** `<workspace>/.uoe/runs/<id>/` with the resolved recipe and the first record. Throws FaultError; then no folder is left. */
 export async function createRunFolder(
   opened: OpenedRecipe,
@@ -60,6 +71,7 @@ export async function createRunFolder(
     unwrap(await removeUnfinished(root));
     const history = await readHistory(diskReader, workspace);
     if (history.unread && history.broken.some(({ folder }) => folder === root)) throw new FaultError(history.unread);
+    await dropLeftStates(history.runs);
     const taken = new Set([...history.runs, ...history.broken].map(({ folder }) => path.basename(folder)));
     const now = new Date();
     const id = runId(now, opened.recipe.method, taken);

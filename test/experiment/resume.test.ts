@@ -197,6 +197,21 @@ describe('Resuming', function () {
     }
   });
 
+  it('is not possible any more once a run is done: a state that a killed process left goes with the next run', async () => {
+    const workspace = workspaceWithData();
+    const short = { ...recipe, steps: 1, checks: null, evaluate: null, keep: 'last' };
+    let dead = false;
+    const counts = (operation: string, at: string) => {
+      dead ||= operation === 'rm' && at.endsWith('resume');
+      return dead;
+    };
+    const { value } = await withFault({ at: 0, code: 'KILL', counts }, () => startRun({ ...short, checks: recipe.checks }, workspace, workspace, { open }));
+    expect(readJson<RunRecord>(value.folder, 'run.json').status).to.equal('done');
+    expect(fs.existsSync(path.join(value.folder, 'resume'))).to.equal(true);
+    await startRun(short, workspace, workspace, { open });
+    expect(fs.existsSync(path.join(value.folder, 'resume'))).to.equal(false);
+  });
+
   it('after a disk that fails at any write is one sentence, leaves a readable run, and resumes to the same', async () => {
     const folder = workspaceWithData();
     const begun = async (plan: Omit<Parameters<typeof withFault>[0], 'counts'>, workspace: string) =>

@@ -121,6 +121,23 @@ describe('locks', () => {
     }
   });
 
+  it('is not taken for one left behind while its owner gives it back', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    const lock = unwrap(await takeLock(at));
+    const { rm } = fileSystem;
+    let during: Awaited<ReturnType<typeof takeLock>> | null = null;
+    fileSystem.rm = async (...given) => {
+      if (given[0] === at && during === null) {
+        fileSystem.rm = rm;
+        during = await takeLock(at);
+      }
+      return rm(...given);
+    };
+    await lock.release();
+    expect(during).to.deep.include({ ok: false });
+    expect((await takeLock(at)).ok).to.equal(true);
+  });
+
   it('what processes left that were killed while they took it goes with the next; what a living one is about to place stays', async () => {
     const folder = temporaryFolder();
     const at = path.join(folder, 'lock');
