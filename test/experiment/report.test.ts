@@ -204,7 +204,7 @@ describe('report as a page', () => {
     const built = fs.readFileSync(path.join(__dirname, 'report.html'), 'utf8');
     const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(built)?.[1] ?? '';
     expect(policy).to.match(
-      /^default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-[\w+/=]+'; font-src data:; img-src data:; script-src 'sha256-[\w+/=]+'$/,
+      /^default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-[\w+/=]+' 'sha256-47DEQpj8HBSa\+\/TImW\+5JCeuQeRkm5NMpJWZG3hSuFU='; font-src data:; img-src data:; script-src 'sha256-[\w+/=]+'$/,
     );
     const style = built.slice(built.indexOf('<style>') + 7, built.indexOf('</style>'));
     expect(policy).to.include(crypto.createHash('sha256').update(style).digest('base64'));

@@ -48,7 +48,7 @@ describe('the page of the workbench', () => {
     const [one, two] = [pageHtml(parts), pageHtml(parts)];
     const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(one)?.[1] ?? '';
     expect(policy).to.match(
-      /^default-src 'none'; base-uri 'none'; form-action 'none'; style-src \S+; font-src \S+; img-src \S+ data:; script-src 'nonce-[0-9a-f]{32}'$/,
+      /^default-src 'none'; base-uri 'none'; form-action 'none'; style-src \S+ 'sha256-47DEQpj8HBSa\+\/TImW\+5JCeuQeRkm5NMpJWZG3hSuFU='; font-src \S+; img-src \S+ data:; script-src 'nonce-[0-9a-f]{32}'$/,
     );
     expect(policy).to.not.include('unsafe');
     const nonce = /'nonce-([0-9a-f]+)'/.exec(policy)?.[1] ?? '';
