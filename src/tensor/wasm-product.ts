@@ -22,8 +22,19 @@ const workBytes = 128 + 512 * (64 + 512) * 4;
 const turned = ({ at, row, column, next }: Operand): Operand => ({ at, row: column, column: row, next });
 const inBytes = ({ at, row, column, next }: Operand) => [at, row * 4, column * 4, next * 4] as const;
 
+/** TensorFlow.js sets its kernels up again whenever a backend is chosen, also where it is the one in use: the place to work in is taken once. */
+const made = new WeakMap<WasmBackend, Multiply>();
+
 /** `file`: matmul.wasm, as the build wrote it. */
 export function productOn(backend: WasmBackend, file: string): Multiply {
+  const known = made.get(backend);
+  if (known) return known;
+  const product = newProduct(backend, file);
+  made.set(backend, product);
+  return product;
+}
+
+function newProduct(backend: WasmBackend, file: string): Multiply {
   const { memory } = backend.wasm.asm;
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(file)), { backend: { memory } });
   const multiply = exports.multiply as (...numbers: number[]) => void;
