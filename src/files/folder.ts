@@ -77,10 +77,34 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** By hand: Node's own says of a read-only disk that there is no such folder. */
+async function makeWithParents(folder: string): Promise<string | undefined> {
+  try {
+    await fileSystem.mkdir(folder);
+    return folder;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') && path.dirname(folder) !== folder) {
+      const above = await makeWithParents(path.dirname(folder));
+      try {
+        await fileSystem.mkdir(folder);
+        return above ?? folder;
+      } catch (again) {
+        if (isErrno(again, 'EEXIST')) return above;
+        if (above !== undefined)
+          for (let own = path.dirname(folder); own.startsWith(above); own = path.dirname(own)) await fileSystem.rmdir(own).catch(() => undefined);
+        throw again;
+      }
+    }
+    const status = await fileSystem.stat(folder).catch(() => null);
+    if (status?.isDirectory()) return undefined;
+    throw error;
+  }
+}
+
 /** Makes a folder and those above it; gives the topmost folder it had to make, or undefined. */
 export const makeFolder = (folder: string): Promise<Result<string | undefined>> =>
   onDisk('make the folder', folder, async () => {
-    const made = await fileSystem.mkdir(folder, { recursive: true });
+    const made = await makeWithParents(path.resolve(folder));
     if (made !== undefined) {
       const topmost = path.resolve(made);
       for (let own = path.resolve(folder); own.startsWith(topmost); own = path.dirname(own)) await syncFolder(path.dirname(own));

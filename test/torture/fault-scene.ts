@@ -101,7 +101,7 @@ export function contentOf(folder: string): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of (fs.readdirSync(folder, { recursive: true }) as string[]).sort()) {
     const at = path.join(folder, name);
-    if (!/\.lock(\.takeover)?$|\.uoe-tmp(\/|$)/.test(name) && fs.statSync(at).isFile()) found[name] = fs.readFileSync(at).toString('base64');
+    if (!/\.lock(\.takeover)?$|^\.uoe-ballast$|\.uoe-tmp(\/|$)/.test(name) && fs.statSync(at).isFile()) found[name] = fs.readFileSync(at).toString('base64');
   }
   return found;
 }
@@ -119,8 +119,8 @@ function smaller(name: string, tensor: SmallTensor): SmallTensor | null {
   return { ...tensor, shape: [experts, width], bytes: tensor.bytes.subarray(0, (tensor.bytes.length / all) * experts) };
 }
 
-/** Tensors of the golden model in three shards, with a tokenizer and what else lies in such a folder; one of the files is a link. */
-function writeModel(folder: string): void {
+/** Part of the golden model. */
+export function smallTensors(): { readonly config: object; readonly tensors: readonly (readonly [string, SmallTensor])[] } {
   const golden = goldenFolder('olmoe');
   const bytes = fs.readFileSync(path.join(golden, 'model.safetensors'));
   const length = Number(bytes.readBigUInt64LE(0));
@@ -130,6 +130,13 @@ function writeModel(folder: string): void {
     const own = smaller(name, { dtype, shape, bytes: bytes.subarray(8 + length + place[0], 8 + length + place[1]) });
     return own ? [[name, own] as const] : [];
   });
+  const config = JSON.parse(fs.readFileSync(path.join(golden, 'config.json'), 'utf8')) as object;
+  return { config: { ...config, num_hidden_layers: layers, num_experts: experts, num_experts_per_tok: 2 }, tensors };
+}
+
+/** It in three shards, with a tokenizer and what else lies in such a folder; one of the files is a link. */
+function writeModel(folder: string): void {
+  const { config, tensors } = smallTensors();
   const shards: Record<string, SmallTensor>[] = [{}, {}, {}];
   const map: Record<string, string> = {};
   tensors.forEach(([name, tensor], i) => {
@@ -138,8 +145,7 @@ function writeModel(folder: string): void {
     map[name] = shardName(number, 3);
   });
   fs.mkdirSync(folder, { recursive: true });
-  const config = JSON.parse(fs.readFileSync(path.join(golden, 'config.json'), 'utf8')) as object;
-  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: layers, num_experts: experts, num_experts_per_tok: 2 }));
+  fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
   for (const [number, own] of shards.entries()) fs.writeFileSync(path.join(folder, shardName(number, 3)), fileOf(own));
   writeIndex(folder, map);
   const vocab = Object.fromEntries(Array.from({ length: 97 }, (_, i) => [i === 0 ? '[UNK]' : `w${i}`, i]));
@@ -254,14 +260,17 @@ async function runOf(run: () => Promise<RunOutcome>): Promise<Result<Done>> {
 /** Without checks and evaluation. */
 const bare = { evaluate: null, checks: null, keep: 'last' };
 
+/** It may be a disk of its own, which stays. */
+const emptied = (folder: string): void => {
+  for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name), { recursive: true, force: true });
+};
+
 const runAgain = async ({ workspace, out }: Scene): Promise<void> => {
   fs.rmSync(path.join(workspace, '.uoe'), { recursive: true, force: true });
-  fs.rmSync(out, { recursive: true, force: true });
-  fs.mkdirSync(out);
+  emptied(out);
 };
 const emptyOut = async ({ out }: Scene): Promise<void> => {
-  fs.rmSync(out, { recursive: true, force: true });
-  fs.mkdirSync(out);
+  emptied(out);
 };
 
 export const works: readonly Work[] = [

@@ -202,11 +202,21 @@ async function again(scene: Scene, work: Work, engine: ReturnType<typeof newEngi
   return second;
 }
 
+/**
+ * Most file operations between a cancel and its answer. What only reads answers at once; what writes first takes back or closes what it has begun;
+ * a checkpoint whose shards are being exchanged is finished.
+ */
+export const slowest = ({ group, name }: Work): number => {
+  if (name === 'apply' || name === 'restore') return Number.POSITIVE_INFINITY;
+  return group === 'opening, attributing, scoring' && !/file$|files$|speed/.test(name) ? 1 : 160;
+};
+
 /** Counts the file operations between a cancel at operation `at` and its answer. */
 export async function cancelled(scene: Scene, work: Work, reference: Undisturbed, at: number): Promise<Trial & { readonly after: number }> {
   const wrong: string[] = [];
   const stop = new AbortController();
   let count = 0;
+  let after = 0;
   let said: string | null = null;
   const plan: FaultPlan = {
     at: -1,
@@ -222,6 +232,7 @@ export async function cancelled(scene: Scene, work: Work, reference: Undisturbed
     work,
     plan,
     async (result, engine) => {
+      after = count;
       if (!result.ok) {
         said = sentence(result.fault);
         if (result.fault.code !== 'cancelled') wrong.push(`cancelled, it said: ${said}`);
@@ -235,5 +246,6 @@ export async function cancelled(scene: Scene, work: Work, reference: Undisturbed
   );
   const open = await stillOpen(scene);
   if (open.length > 0) wrong.push(`still open: ${[...new Set(open)].join(', ')}`);
-  return { struck: stop.signal.aborted, said, wrong, after: count };
+  if (after > slowest(work)) wrong.push(`${after} file operations between the cancel and its answer`);
+  return { struck: stop.signal.aborted, said, wrong, after };
 }

@@ -1,10 +1,12 @@
 /** Faults of the disk in every n-th file operation of every kind of work; a JSON line for each finding, for tools/torture/faults.mjs. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { openScene, works } from './fault-scene';
+import { openScene, type Scene, works } from './fault-scene';
+import { threadFaults } from './fault-thread';
 import { cancelled, codeAt, lastingCodes, type Trial, trial, undisturbed } from './fault-trials';
+import { fullDisks, meddledShards, readOnlyDisks, readOnlyFolders, unmountedDisks, type World } from './fault-world';
 
-const [folder, seedText, scaleText, only = ''] = process.argv.slice(2);
+const [folder, seedText, scaleText, only = '', part = ''] = process.argv.slice(2);
 const seed = Number(seedText);
 const scale = Number(scaleText);
 
@@ -16,11 +18,39 @@ function* places(count: number, every: number): Generator<number> {
   for (let at = seed % stride; at < count; at += stride) yield at;
 }
 
+/** Faults that the system makes itself, and those of the reading thread. */
+async function world(scene: Scene): Promise<void> {
+  const some = (most: number) => Math.max(2, Math.round(most * scale));
+  const kinds: readonly (readonly [row: string, cases: () => Promise<World>])[] = [
+    ['the thread that reads weights ahead', async () => ({ cases: await threadFaults(scene, (count) => places(count, 1)) })],
+    ['a real disk of 4 MB that is full', () => fullDisks(scene, some(24))],
+    ['a real disk mounted read-only', () => readOnlyDisks(scene)],
+    ['a real folder without permission to write', () => readOnlyFolders(scene)],
+    ['a real disk unmounted at work', () => unmountedDisks(scene, some(30))],
+    ['a shard cut, emptied, replaced, written over or removed by another process', () => meddledShards(scene, some(12), seed)],
+  ];
+  for (const [row, make] of kinds) {
+    const began = performance.now();
+    const made = await make();
+    if ('skipped' in made) {
+      tell({ row, skipped: made.skipped });
+      continue;
+    }
+    for (const { place, said, wrong } of made.cases) {
+      tell({ row, survived: wrong.length === 0, said, place });
+      for (const one of wrong) tell({ failure: `${place}: ${one}` });
+    }
+    tell({ say: `${row}: ${made.cases.length} cases, ${((performance.now() - began) / 1000).toFixed(0)} s` });
+  }
+}
+
 async function main(): Promise<void> {
   const home = path.join(folder, 'scene');
   fs.rmSync(home, { recursive: true, force: true });
   fs.mkdirSync(home, { recursive: true });
   const scene = await openScene(home);
+  if (part !== 'works') await world(scene);
+  if (part === 'world') return;
   for (const work of works) {
     if (!work.name.includes(only)) continue;
     const began = performance.now();
