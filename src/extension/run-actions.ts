@@ -1,4 +1,5 @@
 /** What can be done with a run of the history besides showing it: compare, open its folder, delete it. */
+import path from 'node:path';
 import * as vscode from 'vscode';
 import { type Fault, fail, ok, type Result } from '../protocol/fault';
 import { difference } from '../protocol/numbers';
@@ -65,9 +66,12 @@ export function runActionsOf({ loop, store, workspace, report }: RunActionParts)
       const folder = runFolderOf(workspace(), row.id);
       if (!folder.ok) return report(folder.fault);
       const running = row.status === 'running' || store.get().run?.id === row.id;
-      if (running && ['running', 'paused', 'stopping'].includes(store.get().run?.status ?? row.status))
-        return report(fail('conflict', vscode.l10n.t('Run {0} is going on.', row.number), vscode.l10n.t('Stop it first.')).fault);
+      const goingOn = () => report(fail('conflict', vscode.l10n.t('Run {0} is going on.', row.number), vscode.l10n.t('Stop it first.')).fault);
+      if (running && ['running', 'paused', 'stopping'].includes(store.get().run?.status ?? row.status)) return goingOn();
       if (!(await confirmDelete(row.number))) return;
+      // Another window, or a command line, may have gone on with it since the list was made.
+      const { isLockHeld } = await import('../files/lock');
+      if (await isLockHeld(path.join(folder.value.fsPath, '.lock'))) return goingOn();
       try {
         await trash(folder.value, row.number);
       } catch (error) {
