@@ -1,4 +1,4 @@
-/** Ctrl-C: the first asks for an orderly end, the second ends at once. */
+/** Ctrl-C: the first asks for an orderly end, the second ends at once. SIGTERM only asks: schedulers send it to a job's processes twice. */
 export const cancelledExit = 130;
 
 /** A signal that the first SIGINT or SIGTERM aborts. Installed before anything else is loaded. */
@@ -9,6 +9,6 @@ export function listenForInterrupt(): AbortSignal {
     abort.abort();
   };
   process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  process.on('SIGTERM', () => abort.abort());
   return abort.signal;
 }

@@ -1,11 +1,12 @@
 /** `<workspace>/.uoe/sweeps/<name>/`: the manifest of a sweep and the recipe of each task, for whatever executes them. */
 import path from 'node:path';
-import { writeJson } from '../files/atomic-write';
+import { writeAtomic, writeJson } from '../files/atomic-write';
 import { makeFolder } from '../files/folder';
 import { type Lock, takeLock } from '../files/lock';
 import { removeUnfinished } from '../files/unfinished';
 import { unwrap } from '../protocol/fault';
 import type { Sweep, SweepTask } from './sweep-plan';
+import { type SweepLine, sweepCsv, sweepMarkdown } from './sweep-results';
 
 export const sweepFolder = (workspace: string, name: string): string => path.join(workspace, '.uoe', 'sweeps', name);
 
@@ -27,4 +28,12 @@ export async function openSweep(workspace: string, sweep: Sweep, file: string): 
     await lock.release();
     throw error;
   }
+}
+
+/** The table as it stands, beside the manifest. Throws FaultError. */
+export async function writeResults(workspace: string, sweep: Sweep, lines: readonly SweepLine[]): Promise<void> {
+  const folder = sweepFolder(workspace, sweep.name);
+  unwrap(await makeFolder(folder));
+  unwrap(await writeAtomic(path.join(folder, 'results.md'), `${sweepMarkdown(sweep, lines).trimEnd()}\n`));
+  unwrap(await writeAtomic(path.join(folder, 'results.csv'), sweepCsv(sweep, lines)));
 }

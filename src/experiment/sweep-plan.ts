@@ -4,6 +4,7 @@ import path from 'node:path';
 import * as z from 'zod';
 import { fail, ok, type Result, sentence } from '../protocol/fault';
 import { moveRecipePaths, parseRecipe, type Recipe, resolveRecipe } from '../protocol/recipe';
+import { type SlurmProfile, slurmProfileSchema } from './slurm-profile';
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const settingsSchema = z.record(z.string(), z.unknown());
@@ -15,6 +16,8 @@ const sweepSchema = z.strictObject({
   /** Settings to take the product of: a recipe field (`anchor.weight`) with its values, or any name with labelled options. */
   vary: z.record(z.string(), z.array(z.union([optionSchema, scalar, settingsSchema])).min(1)),
   workers: z.int().min(1).optional(),
+  /** What a cluster's site asks of the jobs; without a meaning on this machine. */
+  slurm: slurmProfileSchema.optional(),
 });
 
 /** One run of a sweep. */
@@ -30,6 +33,7 @@ export interface Sweep {
   readonly name: string;
   readonly axes: readonly string[];
   readonly workers: number;
+  readonly slurm: SlurmProfile;
   readonly tasks: readonly SweepTask[];
 }
 
@@ -94,7 +98,7 @@ export async function planSweep(json: unknown, at: string, readRecipe: (file: st
       'A sweep has "recipe" (a recipe or its file) and "vary" (fields and their values).',
     );
   }
-  const { recipe: base, vary, workers = 1 } = parsed.data;
+  const { recipe: base, vary, workers = 1, slurm = {} } = parsed.data;
   let [content, folder]: [unknown, string] = [base, path.dirname(at)];
   if (typeof base === 'string') {
     const file = path.resolve(folder, base);
@@ -129,7 +133,7 @@ export async function planSweep(json: unknown, at: string, readRecipe: (file: st
     seen.set(id.value, name);
     tasks.push({ id: id.value, labels, recipe: moved });
   }
-  return ok({ name: path.basename(at).replace(/(\.sweep)?\.json$/i, ''), axes, workers, tasks });
+  return ok({ name: path.basename(at).replace(/(\.sweep)?\.json$/i, ''), axes, workers, slurm, tasks });
 }
 
 /** `GA · L1·E9`: a task in a few words. */

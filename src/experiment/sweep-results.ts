@@ -24,17 +24,28 @@ const stateOf = ({ status, discarded }: RunRecord): TaskState => {
 const rank: readonly TaskState[] = ['waiting', 'failed', 'unfinished', 'running', 'done'];
 
 /** Every task with its run; `records`: the workspace's history. */
-export function taskResults({ name, tasks }: Sweep, records: readonly RunRecord[]): TaskResult[] {
+export function taskResults({ name, tasks }: Pick<Sweep, 'name' | 'tasks'> & Partial<Sweep>, records: readonly RunRecord[]): TaskResult[] {
+  const own = furthestRuns(name, records);
+  return tasks.map((task) => {
+    const record = own.get(task.id) ?? null;
+    return { task, state: record ? stateOf(record) : 'waiting', record };
+  });
+}
+
+function furthestRuns(name: string, records: readonly RunRecord[]): Map<string, RunRecord> {
   const own = new Map<string, RunRecord>();
   for (const record of records) {
     if (record.sweep?.name !== name) continue;
     const known = own.get(record.sweep.task);
     if (!known || rank.indexOf(stateOf(record)) >= rank.indexOf(stateOf(known))) own.set(record.sweep.task, record);
   }
-  return tasks.map((task) => {
-    const record = own.get(task.id) ?? null;
-    return { task, state: record ? stateOf(record) : 'waiting', record };
-  });
+  return own;
+}
+
+/** What is there of one task. */
+export function taskResult(sweep: string, task: string, records: readonly RunRecord[]): Pick<TaskResult, 'state' | 'record'> {
+  const record = furthestRuns(sweep, records).get(task) ?? null;
+  return { state: record ? stateOf(record) : 'waiting', record };
 }
 
 /** Mean and sample standard deviation over the repeats that have the figure; sd is null below two. */

@@ -66,4 +66,26 @@ describe('uoe sweep', () => {
       );
     expect(journals(one)).to.deep.equal(journals(two));
   });
+
+  it('on a cluster needs Slurm on the path: one sentence, and this machine offered; what would be submitted is shown without it', async () => {
+    const { forget, retain, at } = goldenFiles(folder);
+    const file = at('one.sweep.json');
+    const recipe = { model: folder, forget, retain, target: { layer: 1, expert: 2 }, batchSize: 2, steps: 3, backend: 'wasm' };
+    fs.writeFileSync(file, JSON.stringify({ recipe, vary: { seed: [0, 1] }, slurm: { partition: 'long', cpus: 2, parallel: 1 } }));
+    const known = process.env.PATH;
+    process.env.PATH = at('nothing');
+    try {
+      const refused = await uoe(['sweep', file, '--on', 'slurm', '--workspace', at('cluster')]);
+      expect(refused.code).to.equal(1);
+      expect(refused.stderr.trim()).to.match(
+        /^Slurm is not here: there is no scontrol on the path\. Run this on a login node .* or run the tasks on this machine with --on local\.$/,
+      );
+      const shown = await uoe(['sweep', file, '--on', 'slurm', '--dry-run', '--workspace', at('cluster')]);
+      expect(shown.code, shown.stderr).to.equal(0);
+      expect(shown.stdout).to.include('#SBATCH --array=0-1%1\n').and.include('#SBATCH --partition=long\n').and.include(' --threads 2 ');
+      expect(fs.existsSync(at('cluster')), 'a dry run writes nothing').to.equal(false);
+    } finally {
+      process.env.PATH = known;
+    }
+  });
 });

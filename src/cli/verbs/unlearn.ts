@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { Option } from 'commander';
 import { runSeconds } from '../../experiment/comparison';
+import { taskResult } from '../../experiment/sweep-results';
 import type { RunOutcome } from '../../protocol/engine';
 import { FaultError, fail, refuse } from '../../protocol/fault';
 import { difference, duration, expertName, fraction, percent } from '../../protocol/numbers';
@@ -16,6 +17,7 @@ interface Own extends RecipeFlags {
   readonly resume?: string;
   readonly sweep?: string;
   readonly task?: string;
+  readonly goOn?: boolean;
   readonly trace?: string;
   readonly plan?: boolean;
 }
@@ -73,7 +75,31 @@ export function shownRun({ folder, record, overlap }: RunOutcome): Shown {
 const sweepOptions = () => [
   new Option('--sweep <name>', 'the sweep that the run belongs to').hideHelp(),
   new Option('--task <id>', 'its task there').hideHelp(),
+  new Option('--go-on', 'what is there of the task is gone on with, and left alone when it is done').hideHelp(),
 ];
+
+const lookAgainMs = 3000;
+/** A run of a machine that can't be looked at counts as running until its lock has not been touched for three minutes. */
+const lockPatienceMs = 240_000;
+
+/** The unfinished run of a task, its result where it is done, or neither. Waits for one that another process has, or had when its machine was lost. */
+async function earlierRun(
+  { request, workspace, signal, note }: Shell,
+  sweep: string,
+  task: string,
+): Promise<{ readonly resume?: string; readonly done?: string }> {
+  const began = performance.now();
+  for (let told = false; ; told = true) {
+    const { state, record } = taskResult(sweep, task, (await request('runs', { workspace })).runs);
+    if (record && state === 'done') return { done: record.id };
+    if (record && state === 'unfinished') return { resume: record.id };
+    // Of a run that another process has, the attempt to take it up says who.
+    if (!record || state !== 'running' || signal.aborted) return {};
+    if (performance.now() - began > lockPatienceMs) return { resume: record.id };
+    if (!told) note(`Run ${record.number} of this task is locked by another process; waiting for it.`);
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
+}
 
 /** Starts or resumes a run; a cancel tells how to go on. */
 export async function runToEnd(shell: Shell, recipe: unknown, { resume, trace, sweep, task }: Partial<Own> = {}): Promise<RunOutcome> {
@@ -110,6 +136,11 @@ export const unlearn = verb<[recipe: string | undefined], Own & CommonOptions>({
     if (options.resume !== undefined) {
       if (file !== undefined) refuse('usage', 'Both a recipe and --resume are given.', 'A run is resumed with its own recipe: leave the recipe out.');
       return shownRun(await runToEnd(shell, null, options));
+    }
+    if (options.goOn && options.sweep !== undefined && options.task !== undefined) {
+      const { resume, done } = await earlierRun(shell, options.sweep, options.task);
+      if (done !== undefined) return { json: { run: done, status: 'done' }, text: `Run ${done} is done already.` };
+      if (resume !== undefined) return shownRun(await runToEnd(shell, null, { ...options, resume }));
     }
     const recipe = await recipeOf(file, options);
     if (options.plan) {

@@ -1,0 +1,137 @@
+/** Slurm's commands, read as text: the same on all its versions. One call for all arrays, never one for each task. */
+import { execFile } from 'node:child_process';
+import { type Fault, fail, ok, type Result } from '../protocol/fault';
+import type { Sight } from './executor';
+
+interface Said {
+  /** null where the command could not be run or took too long. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly isMissing: boolean;
+}
+
+const patienceMs = 60_000;
+
+/** Users' own settings of formats and filters stay away. */
+const environment = (): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SQUEUE|SACCT|SCANCEL)_/.test(name))),
+  LC_ALL: 'C',
+});
+
+const say = (command: string, args: readonly string[], cwd?: string): Promise<Said> =>
+  new Promise((resolve) => {
+    execFile(
+      command,
+      [...args],
+      { env: environment(), timeout: patienceMs, maxBuffer: 2 ** 26, ...(cwd === undefined ? {} : { cwd }) },
+      (error, stdout, stderr) =>
+        resolve({
+          code: error === null ? 0 : typeof error.code === 'number' ? error.code : null,
+          stdout,
+          stderr,
+          isMissing: (error as NodeJS.ErrnoException | null)?.code === 'ENOENT',
+        }),
+    );
+  });
+
+const missing = (command: string) =>
+  fail(
+    'unsupported',
+    `Slurm is not here: there is no ${command} on the path.`,
+    'Run this on a login node of the cluster, or run the tasks on this machine with --on local.',
+  );
+
+const firstLine = ({ code, stderr, stdout }: Said, command: string): string =>
+  (stderr.trim() || stdout.trim()).split('\n')[0] || (code === null ? `${command} gave no answer in ${patienceMs / 1000} s` : `${command} ended with ${code}`);
+
+const refused = (said: Said, command: string): Result<never> =>
+  said.isMissing
+    ? missing(command)
+    : fail('conflict', `Slurm did not do it: ${firstLine(said, command)}.`, 'Look at the "slurm" settings of the sweep, and ask "sinfo" what there is.');
+
+/** A job as sbatch, squeue and scancel take it. */
+export interface Slurm {
+  /** Submits a script that lies in `folder`, which is where the job begins; gives the job's number. */
+  submit(folder: string, script: string, options?: readonly string[]): Promise<Result<string>>;
+  cancel(jobs: readonly string[]): Promise<Result<void>>;
+  /** What is seen of each array task, by `job_index`; one that is in no answer is left out. `unsure`: why Slurm gave none. */
+  look(tasks: readonly string[]): Promise<{ readonly seen: ReadonlyMap<string, Sight>; readonly unsure: Fault | null }>;
+  /** Jobs of this name that are queued or running. */
+  named(name: string): Promise<Result<readonly string[]>>;
+  /** Tasks that one array may have. */
+  largestArray(): Promise<Result<number>>;
+}
+
+const queued = ['PENDING', 'CONFIGURING', 'REQUEUED', 'REQUEUE_HOLD', 'REQUEUE_FED', 'SPECIAL_EXIT', 'RESV_DEL_HOLD'];
+const ended = [
+  ...['COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'NODE_FAIL', 'OUT_OF_MEMORY', 'PREEMPTED', 'BOOT_FAIL', 'DEADLINE', 'REVOKED'],
+  ...['LAUNCH_FAILED', 'RECONFIG_FAIL'],
+];
+
+/** `CANCELLED by 1000` and `CANCELLED+` are CANCELLED; what isn't known counts as under way. */
+export function sightOf(state: string, reason: string, node: string): Sight {
+  const [name] = /^[A-Z_]+/.exec(state) ?? [''];
+  if (ended.includes(name)) return { at: 'ended', how: name, where: node };
+  if (queued.includes(name)) return { at: 'queued', why: reason };
+  return { at: 'running', where: node };
+}
+
+/** `12|3|RUNNING|None|node1` */
+export function readQueue(text: string): Map<string, Sight> {
+  const rows = [...text.matchAll(/^(\d+)\|(\d+)\|([A-Z_]+)\|(.*)\|(.*)$/gm)];
+  return new Map(rows.map(([, job, index, state, reason, node]) => [`${job}_${index}`, sightOf(state, reason, node)]));
+}
+
+/** `12_3|FAILED|3:0|node1`; rows that have no index yet say nothing. */
+export function readAccounting(text: string): Map<string, Sight> {
+  const rows = [...text.matchAll(/^(\d+_\d+)\|([A-Z_]+)[^|]*\|(\d+):(\d+)\|(.*)$/gm)];
+  return new Map(
+    rows.map(([, task, state, code, , node]) => {
+      const sight = sightOf(state, '', node);
+      return [task, sight.at === 'ended' && code !== '0' ? { ...sight, how: `${sight.how}, exit ${code}` } : sight];
+    }),
+  );
+}
+
+/** `cluster`: -M, on every command. */
+export function openSlurm(cluster: string | undefined): Slurm {
+  const on = cluster === undefined ? [] : ['-M', cluster];
+  return {
+    async submit(folder, script, options = []) {
+      const said = await say('sbatch', ['--parsable', ...on, ...options, script], folder);
+      const [, job] = /^(\d+)(;|\s|$)/.exec(said.stdout.trim()) ?? [];
+      return said.code === 0 && job !== undefined ? ok(job) : refused(said, 'sbatch');
+    },
+    async cancel(jobs) {
+      const said = await say('scancel', [...on, ...jobs]);
+      // One that has ended by then is no fault.
+      return said.code === 0 || /Invalid job id|already/i.test(said.stderr) ? ok(undefined) : refused(said, 'scancel');
+    },
+    async look(tasks) {
+      const jobs = [...new Set(tasks.map((task) => task.split('_')[0]))].join(',');
+      const queue = await say('squeue', [...on, '-h', '-r', '-t', 'all', '-j', jobs, '-o', '%F|%K|%T|%r|%N']);
+      // A single number that Slurm has forgotten is an error to squeue, and no error here.
+      const isForgotten = /Invalid job id/i.test(queue.stderr);
+      const sights = readQueue(queue.stdout);
+      if (queue.code !== 0 && !isForgotten) {
+        const { fault } = queue.isMissing ? missing('squeue') : fail('conflict', `Slurm can't be asked: ${firstLine(queue, 'squeue')}.`);
+        return { seen: sights, unsure: fault };
+      }
+      if (tasks.every((task) => sights.has(task))) return { seen: sights, unsure: null };
+      const accounting = await say('sacct', [...on, '-X', '-n', '-P', '-j', jobs, '--format=JobID,State,ExitCode,NodeList']);
+      // A site may have no accounting: then what left the queue is forgotten.
+      const seen = accounting.code === 0 ? new Map([...readAccounting(accounting.stdout), ...sights]) : sights;
+      return { seen, unsure: null };
+    },
+    async named(name) {
+      const said = await say('squeue', [...on, '-h', '-t', 'all', '-n', name, '-o', '%F']);
+      return said.code === 0 ? ok([...new Set(said.stdout.match(/^\d+$/gm) ?? [])]) : refused(said, 'squeue');
+    },
+    async largestArray() {
+      const said = await say('scontrol', [...on, 'show', 'config']);
+      const [, most] = /^MaxArraySize\s*=\s*(\d+)/m.exec(said.stdout) ?? [];
+      return said.code === 0 ? ok(most === undefined ? 1000 : Number(most) - 1) : refused(said, 'scontrol');
+    },
+  };
+}
