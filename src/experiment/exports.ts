@@ -7,7 +7,6 @@ import { writeJson } from '../files/atomic-write';
 import { kindOf, listFolder, makeFolder, removeFile } from '../files/folder';
 import { isLockHeld } from '../files/lock';
 import { readJson } from '../files/read';
-import { unwrap } from '../protocol/fault';
 
 const noteSchema = z.object({ run: z.string(), to: z.string() });
 
@@ -15,12 +14,17 @@ const notesFolder = (workspace: string): string => path.join(workspace, '.uoe', 
 const noteOf = (workspace: string, to: string): string =>
   path.join(notesFolder(workspace), `${createHash('sha256').update(to).digest('hex').slice(0, 16)}.json`);
 
-/** Notes that a run is being exported while `work` lasts; however that ends, only a killed process leaves the note. */
-export async function notedExport<T>(workspace: string, run: string, to: string, work: () => Promise<T>): Promise<T> {
+/**
+ * Notes that a run is being exported while `work` lasts; however that ends, only a killed process leaves the note. It lies in the workspace that the
+ * run's folder is in; a folder elsewhere, or one that can't be written to, is exported without.
+ */
+export async function notedExport<T>(runFolder: string, to: string, work: () => Promise<T>): Promise<T> {
   const target = path.resolve(to);
+  const uoe = path.dirname(path.dirname(runFolder));
+  if (path.basename(uoe) !== '.uoe') return work();
+  const workspace = path.dirname(uoe);
   const at = noteOf(workspace, target);
-  unwrap(await makeFolder(notesFolder(workspace)));
-  unwrap(await writeJson(at, { run, to: target }));
+  if ((await makeFolder(notesFolder(workspace))).ok) await writeJson(at, { run: path.basename(runFolder), to: target });
   try {
     return await work();
   } finally {

@@ -12,18 +12,19 @@ describe('an export that was cut short', () => {
   it('is told of until there is one under that name; one under way, failed or whole is not', async () => {
     const workspace = temporaryFolder();
     const to = path.join(workspace, 'out');
+    const run = path.join(workspace, '.uoe', 'runs', 'run-1');
     const during: (readonly string[])[] = [];
-    await notedExport(workspace, 'run-1', to, async () => {
+    await notedExport(run, to, async () => {
       const lock = unwrap(await takeLock(exportLock(to)));
       during.push(await cutExports(workspace));
       await lock.release();
     });
-    await notedExport(workspace, 'run-1', to, () => Promise.reject(new Error('a full disk'))).catch(() => undefined);
+    await notedExport(run, to, () => Promise.reject(new Error('a full disk'))).catch(() => undefined);
     expect([...during, await cutExports(workspace)]).to.deep.equal([[], []]);
 
     let dead = false;
     await withFault({ at: 0, code: 'KILL', counts: () => dead }, () =>
-      notedExport(workspace, 'run-1', to, async () => {
+      notedExport(run, to, async () => {
         dead = true;
       }),
     );
@@ -34,5 +35,8 @@ describe('an export that was cut short', () => {
     fs.writeFileSync(path.join(to, 'config.json'), '{}');
     expect(await cutExports(workspace)).to.deep.equal([]);
     expect(fs.readdirSync(path.join(workspace, '.uoe', 'exports'))).to.deep.equal([]);
+    // A run folder that lies anywhere is exported without a note.
+    expect(await notedExport(path.join(workspace, 'archive', 'run-2'), to, async () => 'done')).to.equal('done');
+    expect(fs.readdirSync(workspace).sort()).to.deep.equal(['.uoe', 'out']);
   });
 });

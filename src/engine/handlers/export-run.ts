@@ -75,10 +75,10 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
 
 /** A full checkpoint folder, or the patch alone; the opened checkpoint is only read. */
 export const exportRun: Handler<'exportRun'> = async (session, { run, workspace, to, form, link }, call) => {
-  const { model, patch, stored } = await leaving(patchOfRun(run, workspace), call.signal);
+  const { model, patch, file, stored } = await leaving(patchOfRun(run, workspace), call.signal);
   if (form === 'patch') return writePatchFile(to, model, patch, call);
   const card = (base: string | null) => modelCard({ run: stored, base: patch.base ?? null, changed: [...patch.units.keys()].sort(), card: base });
-  return notedExport(workspace, stored.record.id, to, () =>
+  return notedExport(path.dirname(file), to, () =>
     withCheckpoint(
       model,
       async (checkpoint) =>
