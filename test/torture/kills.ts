@@ -6,7 +6,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { cutExports } from '../../src/experiment/exports';
 import { resumeRun } from '../../src/experiment/run';
+import { isUnfinishedOf } from '../../src/files/unfinished';
 import type { RunRecord } from '../../src/protocol/records';
 import { fileOf, type SmallTensor, snapshot, writeIndex } from '../checkpoint/small-checkpoint';
 import { goldenFolder, readJson, recipeFor, runNames, sharedModels, type Trace, traceOf, writeData } from '../experiment/run-case';
@@ -235,13 +237,16 @@ export async function killProcesses({ backend, runs, changes, seed, folder, prog
       const end = await carryOut(await spare.take(), { commands: changing }, { ms: random.uniform() * rest.ms * 1.3 });
       await expectOldOrNew(model, original, patched);
       await expectRestored(model, original);
+      const isLeft = fs.readdirSync(folder).some((name) => isUnfinishedOf('exported', name));
       const [isThere, hasPatch] = [fs.existsSync(to), fs.existsSync(patchFile)];
       if (isThere && !isDeepStrictEqual(snapshot(to), exported)) lost('an export under its final name is not whole');
       if (hasPatch && fs.readFileSync(patchFile).toString('base64') !== patch) lost('a patch under its final name is not whole');
+      if (isLeft && (await cutExports(first.workspace)).length === 0) lost('nothing says that an export was cut short');
       // What is left behind beside the target goes with the next export to it.
       if (!isThere) {
         await carryOut(await spare.take(), { commands: changing.slice(2, hasPatch ? 3 : 4) }, null);
         if (!isDeepStrictEqual(snapshot(to), exported)) lost('the export made after it is another one');
+        if ((await cutExports(first.workspace)).length > 0) lost('an export that is there is told of as cut short');
         await expectClean(folder);
       }
       clear();
