@@ -95,8 +95,10 @@ async function makeWithParents(folder: string): Promise<string | undefined> {
         throw again;
       }
     }
-    const status = await fileSystem.stat(folder).catch(() => null);
-    if (status?.isDirectory()) return undefined;
+    const there = await fileSystem.stat(folder).catch((looking: unknown) => {
+      throw isErrno(error, 'EEXIST') && !isErrno(looking, 'ENOENT') ? looking : error;
+    });
+    if (there.isDirectory()) return undefined;
     throw error;
   }
 }

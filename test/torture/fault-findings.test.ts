@@ -166,6 +166,8 @@ describe('what faults of the disk once broke', () => {
     expect(fs.readdirSync(home)).to.deep.equal([]);
     expect(unwrap(await makeFolder(to))).to.equal(path.join(home, 'a'));
     expect(unwrap(await makeFolder(to))).to.equal(undefined);
+    const { value: away } = await withFault({ at: 0, code: 'ETIMEDOUT', counts: (operation) => operation === 'stat' }, () => makeFolder(to));
+    expect(said(away)).to.equal(`Can't make the folder ${to}: the file system did not answer in time. Check the network, then try again.`);
   });
 
   it('a lock is given back although the disk was away for a moment', async () => {

@@ -318,6 +318,7 @@ export const works: readonly Work[] = [
   {
     name: 'resume',
     group: 'runs and resuming',
+    every: 2,
     start: 'cut',
     opensItself: true,
     act: ({ workspace, ids }, _, signal) => runOf(() => resumeRun(path.join(workspace, '.uoe', 'runs', ids.cut), { signal })),
@@ -326,6 +327,7 @@ export const works: readonly Work[] = [
   {
     name: 'a run with activations on disk',
     group: 'runs and resuming',
+    every: 3,
     start: 'data',
     opensItself: true,
     act: (scene, _, signal) => runOf(() => startRun(recipeIn(scene, bare), scene.workspace, scene.workspace, { signal, worthKeeping: 0 })),
@@ -334,6 +336,7 @@ export const works: readonly Work[] = [
   {
     name: 'a run with streams on disk',
     group: 'runs and resuming',
+    every: 3,
     start: 'data',
     opensItself: true,
     act: (scene, _, signal) => runOf(() => startRun(recipeIn(scene, { ...bare, memory: '20kB' }), scene.workspace, scene.workspace, { signal })),

@@ -18,7 +18,7 @@ describe('faults of the disk', function () {
 
   it(`at ${count} seeded operations of every kind of work are a clear sentence, leave nothing, and the same engine gives the same bits`, async () => {
     const random = randomOf(process.env.UOE_SEED ?? 'faults');
-    for (const work of works.filter(({ every }) => every === undefined)) {
+    for (const work of works.filter(({ every = 1 }) => every < 10)) {
       const reference = await undisturbed(scene, work);
       const { operations } = reference;
       for (let i = 0; i < count; i++) {
