@@ -99,9 +99,7 @@ describe('what faults of the disk once broke', () => {
     try {
       for (const name of names) unwrap(await pool.read(name, 0, 3));
       planted.arm();
-      expect(said(await pool.read(names[0], 0, 3))).to.equal(
-        `Can't open ${names[0]}: the network file system lost the file. Mount it again, then try again.`,
-      );
+      expect(said(await pool.read(names[0], 0, 3))).to.equal(`Can't open ${names[0]}: the network file system lost the file. Mount it again, then try again.`);
       planted.disarm();
       for (const name of names) expect(Buffer.from(unwrap(await pool.read(name, 0, 3))).toString()).to.equal(path.basename(name).repeat(3));
     } finally {
