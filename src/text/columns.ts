@@ -20,7 +20,7 @@ export interface RawRow {
 export const placeName = (at: Place): string => `${at.file}, ${at.unit} ${at.line}`;
 
 /** Throws: the field of this row is wrong. */
-export function refuseField(at: Place, field: string, why: string, remedy?: string): never {
+export function refuseField(at: Place, field: string, why: string, remedy = 'Correct the field, or remove the row.'): never {
   return refuse('bad-data', `${placeName(at)}: "${field}" ${why}.`, remedy);
 }
 

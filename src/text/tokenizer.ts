@@ -74,7 +74,7 @@ function tokenizerOf(
     // Where a vocabulary has no unknown token, characters it lacks give no id; the Rust library drops them too.
     usable(file, () => Int32Array.from(hub.encode(text, { add_special_tokens: special }).ids.filter((id) => id !== undefined)));
   const specialTokens = specialTokensOf(settings);
-  const vocabularySize = vocabularySizeOf(file, hub);
+  const vocabularySize = vocabularySizeOf(hub);
   const prefix = timely(file, 1, () => prefixOf(encodeIds('a', true), encodeIds('a', false)));
   return {
     encode: (text) => encodeIds(text, false),
@@ -115,6 +115,7 @@ function build(file: string, definition: Fields, settings: Fields): HubTokenizer
   if (model.type !== undefined && !MODELS.includes(String(model.type))) {
     refuse('unsupported', `${file} holds a tokenizer of type ${JSON.stringify(model.type)}; understood are ${MODELS.join(', ')}.`);
   }
+  refuseIds(file, definition, model.vocab as object);
   return usable(file, () => {
     // Absent parts mean the same as null; only the library insists that they be written out.
     const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...definition };
@@ -139,14 +140,19 @@ function usable<T>(file: string, work: () => T): T {
 /** Ids of 24 bits; the largest vocabulary has 18. */
 const LARGEST_ID = (1 << 24) - 1;
 
-function vocabularySizeOf(file: string, hub: HubTokenizer): number {
-  let largest = -1;
-  for (const ids of [hub.get_vocab().values(), hub.get_added_tokens_decoder().keys()]) {
-    for (const id of ids) {
-      if (!Number.isInteger(id) || id < 0 || id > LARGEST_ID) refuse('bad-file', `${file} has ${JSON.stringify(id)} as the id of a token.`, COPY_AGAIN);
-      largest = Math.max(largest, id);
-    }
+/** The library makes lists as long as the largest id. */
+function refuseIds(file: string, definition: Fields, vocab: object): void {
+  const added = Array.isArray(definition.added_tokens) ? definition.added_tokens.map((token) => fieldsOf(token).id) : [];
+  for (const id of [...(Array.isArray(vocab) ? [] : Object.values(vocab)), ...added] as unknown[]) {
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > LARGEST_ID)
+      refuse('bad-file', `${file} has ${JSON.stringify(id) ?? 'nothing'} as the id of a token.`, COPY_AGAIN);
   }
+}
+
+function vocabularySizeOf(hub: HubTokenizer): number {
+  let largest = -1;
+  for (const id of hub.get_vocab().values()) largest = Math.max(largest, id);
+  for (const id of hub.get_added_tokens_decoder().keys()) largest = Math.max(largest, id);
   return largest + 1;
 }
 

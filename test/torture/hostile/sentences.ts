@@ -7,7 +7,7 @@ const LONGEST = 2100;
 const RAW = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/u;
 
 /** A sentence that says what is wanted says what to do. */
-const WANTED = /expected|, not |understood are|is needed|there are \d+|has no text|Did you mean|Add "|Take it out|Repair|Name each/;
+const WANTED = /expected|, not |, but |a question needs|understood are|is needed|there are \d+|has no text|Did you mean|Add "|Take it out|Repair|Name each/;
 
 /** What is wrong with a fault, or null. */
 export function faultProblem(fault: Fault): string | null {
