@@ -195,7 +195,7 @@ export function slopeOf(values: readonly number[]): number {
 }
 
 /** Cycles before what is kept on purpose is there: compiled code, the backend's heap, eight pairs of figures. */
-export const warmUp = 10;
+export const warmUp = 14;
 
 interface Bound {
   readonly what: string;
@@ -215,7 +215,7 @@ export const bounds: readonly Bound[] = [
   {
     what: 'memory of the window',
     of: ({ hostHeap }) => hostHeap,
-    most: 16_384,
+    most: 32_768,
     unit: 'bytes',
     why: 'a run kept by mistake is 60 kB with its recipe, evaluation and figures; V8 moves a few kB',
     within: 'all',
@@ -223,7 +223,7 @@ export const bounds: readonly Bound[] = [
   {
     what: 'memory of the engine',
     of: ({ engineMemory }) => engineMemory,
-    most: 400_000,
+    most: 1_000_000,
     unit: 'bytes',
     why: 'an open checkpoint kept by mistake is 2.5 MB and more; what the system counts of a process moves by some hundred kB',
     within: 'window',
