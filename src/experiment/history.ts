@@ -249,6 +249,11 @@ export async function readRunFolder(reader: RunReader, folder: string, mostSteps
   if (!evaluation.ok) return evaluation;
   const audits = await readOptional<AuditRecord>(reader, path.join(folder, 'audits.json'), auditsSchema);
   if (!audits.ok) return audits;
+  // Files that a run need not have are missing as well where the drive went away in between.
+  if (attribution.value === null || evaluation.value === null || audits.value === null) {
+    const still = await reader.text(path.join(folder, 'run.json'));
+    if (!still.ok) return still;
+  }
   return ok({
     record: record.value,
     recipe: recipe.value,
@@ -272,6 +277,10 @@ export async function readScores(
   const raw = await readJsonFile(reader, path.join(folder, 'recipe.json'));
   const recipe = raw.ok ? parseRecipe(raw.value) : raw;
   const evaluation = await readOptional<EvaluationRecord>(reader, path.join(folder, 'evaluation.json'), evaluationSchema);
+  if (evaluation.ok && evaluation.value === null) {
+    const still = await reader.text(path.join(folder, 'run.json'));
+    if (!still.ok) return still;
+  }
   const unread = [raw, recipe, evaluation].find((own) => !own.ok && own.fault.code !== 'not-found');
   return ok({
     record: record.value,

@@ -298,7 +298,7 @@ export async function takeLock(at: string, what = path.dirname(at), { every = to
       // Where the disk is away for a moment, a lock left there would keep other processes out until this one ends.
       for (let attempt = 0; attempt < 3; attempt++) {
         const holder = await readOwner(at).catch(() => undefined);
-        if (holder === undefined) continue;
+        if (holder === undefined || holder === 'nobody') continue;
         if (holder === null || !sameOwner(holder, owner) || (await removeFile(at)).ok) break;
       }
       // Only now: before, others of this process would take it for one left behind, and what is removed here could be theirs.

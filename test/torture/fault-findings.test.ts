@@ -6,7 +6,7 @@ import { exportCheckpoint } from '../../src/checkpoint/export-checkpoint';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
 import { leaving } from '../../src/engine/lane';
 import { knownRuns } from '../../src/experiment/comparison-runs';
-import { nextNumber, resolveRun, runsFolder } from '../../src/experiment/history';
+import { nextNumber, readRunFolder, resolveRun, runsFolder } from '../../src/experiment/history';
 import { diskReader } from '../../src/experiment/run-reader';
 import { fileSystem } from '../../src/files/file-system';
 import { listFolder, makeFolder } from '../../src/files/folder';
@@ -53,6 +53,19 @@ describe('what faults of the disk once broke', () => {
       expect(unwrap(await resolveRun(diskReader, workspace, name))).to.equal(run);
     }
     expect(nextNumber([], 1), 'a number that an unreadable run may have is not given again').to.equal(2);
+  });
+
+  it('a drive that goes away while a run is read does not make it one that was never evaluated', async () => {
+    const { workspace, run } = workspaceWithRun();
+    const away = (at: string) => at.startsWith(run);
+    let gone = false;
+    const counts = (_: string, at: string) => {
+      gone ||= at.endsWith('steps.jsonl');
+      return gone && away(at);
+    };
+    const { value } = await withFault({ at: 0, code: 'ENOENT', lasting: true, counts }, () => readRunFolder(diskReader, run));
+    expect(said(value)).to.equal(`Can't open ${path.join(run, 'run.json')}: there is no such file or folder. Check the path.`);
+    expect(unwrap(await readRunFolder(diskReader, unwrap(await resolveRun(diskReader, workspace, '1')))).evaluation).to.not.equal(null);
   });
 
   it('the table of all runs says what it could not read, and reads it the next time', async () => {

@@ -33,7 +33,7 @@ export function unclear(fault: Fault, code: string, home: string): string | null
   if (/\bE[A-Z]{3,}\b/.test(said.replaceAll(home, ''))) return `an error number: ${said}`;
   if (!/^[A-Z"/#].*[.)]$/.test(fault.message)) return `no whole sentence: ${fault.message}`;
   if (fault.remedy === undefined || !/^[A-Z].*[.)]$/.test(fault.remedy)) return `no way out: ${said}`;
-  if (!said.includes(home)) return `no place: ${said}`;
+  if (!said.includes(home) && !/^Run \d{4}-/.test(said)) return `no place: ${said}`;
   if (SAID[code] && !SAID[code].test(said)) return `not what happened (${code}): ${said}`;
   return null;
 }

@@ -66,10 +66,10 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
   if (unwrap(await kindOf(target)) !== 'absent') refuse('conflict', `Can't write ${target}: it exists already.`, 'Choose another name, or remove it first.');
   await withCheckpoint(model, async (checkpoint) => unwrap(await checkPatch(patch, checkpoint, call.signal)), call.signal);
   const written = await writePatch(target, patch);
+  const status = written.ok ? await fileStatus(target) : written;
   // It may have its name already where only that could not be made to last.
-  if (!written.ok) await removeFile(target);
-  unwrap(written);
-  const { bytes } = unwrap(await fileStatus(target));
+  if (!status.ok) await removeFile(target);
+  const { bytes } = unwrap(status);
   return { folder: target, changed: [...patch.units.keys()].sort(), proof: { checked: 0, equal: 0, differing: [] }, bytesWritten: bytes, linked: 0 };
 }
 
