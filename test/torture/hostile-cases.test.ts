@@ -60,10 +60,11 @@ const device = (at: string): string => {
 };
 
 type Case = readonly [what: string, work: () => string | Promise<string>, says: string];
-const holds = (group: string, cases: readonly Case[]): void =>
+function holds(group: string, cases: readonly Case[]): void {
   describe(group, () => {
     for (const [what, work, says] of cases) it(what, async () => expect(bare(await work())).to.equal(says));
   });
+}
 
 const headerSays = async (file: Uint8Array): Promise<string> =>
   said(await readHeader('x', file.length, async (offset, length) => ok(file.slice(offset, offset + length))));

@@ -89,7 +89,7 @@ const LARGEST_KEPT = 1 << 14;
 
 async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): Promise<void> {
   const port = parentPort;
-  const found = (await targetsIn(folder)).find((one) => one.name === name);
+  const found = (await targetsIn(folder)).targets.find((one) => one.name === name);
   if (!found || !port) throw new Error(`There is no target ${name}.`);
   const target = found;
   const random = randomOf(seed);
@@ -233,7 +233,7 @@ const print = (answer: unknown): void => void process.stdout.write(JSON.stringif
 
 async function main(): Promise<void> {
   const [what, ...rest] = process.argv.slice(2);
-  if (what === '--list') return print((await targetsIn(rest[0])).map(({ name, share }) => ({ name, share })));
+  if (what === '--list') return print((await targetsIn(rest[0])).targets.map(({ name, share }) => ({ name, share })));
   const [count, seed, folder, cli] = [Number(rest[0]), Number(rest[1]), rest[2], rest[3]];
   if (what !== '--agent') return print(await watch(what, count, seed, folder));
   const { problems, ...outcome } = await agentLines(cli, count, seed, folder);

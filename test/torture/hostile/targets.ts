@@ -306,7 +306,7 @@ const fixtures = (folder: string, ending: string): string[] =>
     .map((name) => path.join(folder, name));
 
 /** `folder`: an empty folder for the files that inputs are written to; fixtures are read from the current folder, the root of a clone. */
-export async function targetsIn(folder: string): Promise<readonly Target[]> {
+export async function targetsIn(folder: string): Promise<{ readonly targets: readonly Target[]; close(): Promise<void> }> {
   const model = writeFolder(threeShards(), { folder: path.join(folder, 'model') });
   const checkpoint = unwrap(await openCheckpoint(model));
   const patchFile = path.join(folder, 'patch.safetensors');
@@ -513,7 +513,7 @@ export async function targetsIn(folder: string): Promise<readonly Target[]> {
   const rowsFile = path.join(folder, 'known.jsonl');
   fs.writeFileSync(rowsFile, LINES);
 
-  const all: readonly Target[] = [
+  const targets: readonly Target[] = [
     {
       name: 'safetensors header',
       form: 'wrapped',
@@ -710,5 +710,10 @@ export async function targetsIn(folder: string): Promise<readonly Target[]> {
       },
     },
   ];
-  return all;
+  const close = async (): Promise<void> => {
+    await checkpoint.close();
+    await session.dispose();
+    connection.dispose();
+  };
+  return { targets, close };
 }
