@@ -519,8 +519,18 @@ export async function targetsIn(folder: string): Promise<{ readonly targets: rea
       form: 'wrapped',
       share: 14,
       seeds: [shard, fs.readFileSync(patchFile)],
-      run: async (input) =>
-        faultOfResult(await readHeader('/models/model.safetensors', input.length, async (offset, length) => ok(input.slice(offset, offset + length)))),
+      run: async (input) => {
+        const read = await readHeader('/models/model.safetensors', input.length, async (offset, length) => ok(input.slice(offset, offset + length)));
+        if (!read.ok) return read.fault;
+        let end = read.value.headerBytes;
+        for (const { name, shape, offset, bytes } of read.value.tensors) {
+          const sizes = shape.every((size) => Number.isInteger(size) && size >= 0);
+          if (offset !== end || bytes < 0 || !sizes) throw new Error(`Tensor ${name} was taken with wrong bounds.`);
+          end += bytes;
+        }
+        if (end !== input.length) throw new Error('Tensors were taken that are not in the file.');
+        return null;
+      },
     },
     {
       name: 'index.json',
@@ -531,8 +541,10 @@ export async function targetsIn(folder: string): Promise<{ readonly targets: rea
       run: async (input) => {
         fs.writeFileSync(path.join(indexModel, 'model.safetensors.index.json'), input);
         const opened = await openCheckpoint(indexModel);
-        if (opened.ok) await opened.value.close();
-        return faultOfResult(opened);
+        if (!opened.ok) return opened.fault;
+        for (const { path: at } of opened.value.shards) if (path.dirname(at) !== indexModel) throw new Error(`${at} was opened.`);
+        await opened.value.close();
+        return null;
       },
     },
     {
