@@ -192,7 +192,11 @@ export async function buildTests(folder, wanted) {
 
 /** UOE's side of the bench: one measure a process, and the command line. */
 export async function buildBench(folder) {
-  await build({ ...node, entryPoints: { measure: 'bench/measure.ts', load: 'bench/load.ts', scale: 'bench/scale.ts', cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: folder });
+  await build({
+    ...node,
+    entryPoints: { measure: 'bench/measure.ts', load: 'bench/load.ts', scale: 'bench/scale.ts', cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' },
+    outdir: folder,
+  });
   await writeWasm(path.join(folder, 'wasm'));
   await writeReadingThread(folder);
   await writeNative(folder);
