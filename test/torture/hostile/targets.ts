@@ -180,6 +180,11 @@ const MESSAGES = [
 ];
 
 const TEMPLATE_WORDS = [
+  '{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}',
+  "{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+  '{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}',
+  '{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}',
+  '{% macro f(x) %}{{ f(x) }}{% endmacro %}',
   '{{',
   '}}',
   '{%',
