@@ -254,6 +254,11 @@ export async function restoreOriginal(folder: string): Promise<Result<Restored>>
   if (kind.value !== 'folder') return fail('not-found', `There is no folder ${at}.`, 'Give the folder of a checkpoint.');
   const state = await appliedState(at);
   if (!state.ok) return state;
-  if (state.value.state === 'none') return nothingApplied(at);
+  if (state.value.state === 'none') {
+    // A drive that is gone has no kept originals either.
+    const still = await kindOf(at);
+    if (!still.ok) return still;
+    return still.value === 'folder' ? nothingApplied(at) : fail('not-found', `There is no folder ${at}.`, 'Give the folder of a checkpoint.');
+  }
   return locked(at, async () => unwrap(await restoreUnlocked(at)));
 }

@@ -7,7 +7,7 @@ import { exists, realPath } from '../files/folder';
 import { readJson } from '../files/read';
 import { type OpenModel, openModel } from '../passes/model';
 import type { AttributionResult } from '../protocol/engine';
-import { unwrap } from '../protocol/fault';
+import { refuse, unwrap } from '../protocol/fault';
 import { endTokenIds, openTokenizer, type Tokenizer } from '../text/tokenizer';
 import { checkParts } from './checked-parts';
 
@@ -79,6 +79,15 @@ export function openedModels(): OpenedModels {
       const known = entries.find((entry) => entry.folder === real && entry.memory === memory && entry.stamp === stamp);
       if (known && stamp !== null) return known.opened;
       const opened = await openAnew(folder, memory, signal);
+      try {
+        // A drive that went away meanwhile would leave a model without its tokenizer, for instance.
+        const after = await folderStamp(real);
+        if (stamp !== null && after !== stamp) refuse('conflict', `${real} was changed while it was opened.`, 'Open the checkpoint again.');
+      } catch (error) {
+        opened.model.weights.close();
+        await opened.checkpoint.close();
+        throw error;
+      }
       await closeUnused(() => true);
       entries.push({ folder: real, memory, stamp, opened, users: 0 });
       return opened;
