@@ -2,7 +2,7 @@
 // 200,000 tokens, a journal of eight hours with a step every 100 ms.
 //   npm run bench -- load [--only runs,data,prompts,experts,vocabulary,journal] [--scale X] [--format text|json|markdown]
 // Every measure is a process of its own (bench/load.ts). CPU is processor seconds of its threads together; "longest" is the longest stretch in which nothing else of
-// the process had its turn: clicks, cancels and other messages wait for so long. Memory is what the process held more than before, at most. A row above a bound is marked.
+// the process had its turn: clicks, cancels and other messages wait for so long (on a busy machine it is too long, by what others took). Memory is what the process held more than before, at most. A row above a bound is marked.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
