@@ -13,6 +13,7 @@ import { gradients } from './verbs/gradients';
 import { inspect } from './verbs/inspect';
 import { map } from './verbs/map';
 import { mcp } from './verbs/mcp';
+import { merge } from './verbs/merge';
 import { metrics } from './verbs/metrics';
 import { preview } from './verbs/preview';
 import { report } from './verbs/report';
@@ -29,6 +30,7 @@ export const verbs: readonly Verb[] = [
   attribute,
   map,
   score,
+  merge,
   generate,
   unlearn,
   evaluate,

@@ -48,20 +48,22 @@ function add(tally: Tally, row: ScoredRow): void {
 const accuracyOf = ({ hits, questions }: Tally): number | null => (questions > 0 ? hits / questions : null);
 const nllOf = ({ nll, targets }: Tally): number | null => (targets > 0 ? nll / targets : null);
 
-export function scoreResult(examples: readonly Example[], normalise: Normalise, lost: Pick<ScoreResult, 'skipped' | 'truncated'>): ScoreResult {
-  const rows = examples.map((example) => scored(example, normalise));
+export const scoredRows = (examples: readonly Example[], normalise: Normalise): ScoredRow[] => examples.map((example) => scored(example, normalise));
+
+/** Means over rows in their order. `topics`: of each row, null where it has none. */
+export function scoreResult(rows: readonly ScoredRow[], topics: readonly (string | null)[], lost: Pick<ScoreResult, 'skipped' | 'truncated'>): ScoreResult {
   const all = emptyTally();
-  const topics = new Map<string, Tally>();
+  const tallies = new Map<string, Tally>();
   rows.forEach((row, i) => {
     add(all, row);
-    const { topic } = examples[i];
-    if (topic === undefined) return;
-    const own = topics.get(topic) ?? emptyTally();
-    topics.set(topic, own);
+    const topic = topics[i];
+    if (topic === null) return;
+    const own = tallies.get(topic) ?? emptyTally();
+    tallies.set(topic, own);
     add(own, row);
   });
   const byTopic = Object.fromEntries(
-    [...topics].map(([topic, tally]) => {
+    [...tallies].map(([topic, tally]) => {
       const [accuracy, nll] = [accuracyOf(tally), nllOf(tally)];
       return [topic, { rows: tally.rows, ...(accuracy === null ? {} : { accuracy }), ...(nll === null ? {} : { nll }) }];
     }),

@@ -43,17 +43,18 @@ export function taskWords({ state, record }: Pick<TaskResult, 'state' | 'record'
     if (sight?.at === 'forgotten') return 'running, though its job is forgotten';
     return sight?.at === 'running' ? `running on ${sight.where}` : 'running';
   }
-  const kept = record ? `at step ${record.steps}` : 'not begun';
+  // The record of a run that was killed may not say how far it came; its journal does.
+  const kept = record ? (record.steps > 0 ? ` at step ${record.steps}` : '') : ' before it began';
   if (sight?.at === 'running') {
     if (state === 'waiting') return `starting on ${sight.where}`;
     return record?.status === 'cancelled'
-      ? `stopped ${kept}, its job ends`
-      : `lost ${kept}: its process is gone, though its job counts as running on ${sight.where}`;
+      ? `stopped${kept}, its job ends`
+      : `lost${kept}: its process is gone, though its job counts as running on ${sight.where}`;
   }
-  if (sight?.at === 'forgotten') return `lost ${kept}: its job is forgotten and left no result; ${again}`;
+  if (sight?.at === 'forgotten' && record?.status !== 'cancelled') return `lost${kept}: its job is forgotten and left no result; ${again}`;
   if (sight?.at === 'ended') {
     if (state === 'waiting') return `did not start: ${seenWords(sight)}`;
-    return /^NODE_FAIL|^BOOT_FAIL/.test(sight.how) ? `lost with its node ${sight.where} ${kept}; ${again}` : `stopped ${kept} (${seenWords(sight)}); ${again}`;
+    return /^NODE_FAIL|^BOOT_FAIL/.test(sight.how) ? `lost with its node ${sight.where}${kept}; ${again}` : `stopped${kept} (${seenWords(sight)}); ${again}`;
   }
-  return state === 'unfinished' ? `stopped ${kept}; ${again}` : 'waiting';
+  return state === 'unfinished' ? `stopped${kept}; ${again}` : 'waiting';
 }

@@ -264,6 +264,13 @@ export type ScoredRow =
   | { readonly id: string; readonly tokens: number; readonly nll: number; readonly perToken: readonly number[] }
   | { readonly id: string; readonly chosen: number; readonly answer: number; readonly correct: boolean; readonly scores: readonly number[] };
 
+/** Part `index` (from 1) of `count` of a reading, kept in the file `to` for a merge. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+  readonly to: string;
+}
+
 export interface ScoreResult {
   readonly rows: readonly ScoredRow[];
   /** `nll` pools all targets of rows that are not questions; `accuracy` is over the questions; null where there is no such row. */
@@ -411,6 +418,7 @@ export interface EngineRequests {
       readonly seed?: number;
       /** File for a trace of reading and arithmetic. */
       readonly trace?: string;
+      readonly shard?: Shard;
     } & Reading &
       Variant,
     AttributionResult,
@@ -456,7 +464,9 @@ export interface EngineRequests {
   restoreModel: [{ readonly model: string }, ExportResult];
   /** `logits` and `routing` are safetensors files to write besides. */
   score: [
-    { readonly model: string; readonly data: readonly DataSource[]; readonly logits?: string; readonly routing?: string } & Reading & Variant & Scoring,
+    { readonly model: string; readonly data: readonly DataSource[]; readonly logits?: string; readonly routing?: string; readonly shard?: Shard } & Reading &
+      Variant &
+      Scoring,
     ScoreResult,
   ];
   generate: [

@@ -32,6 +32,8 @@ const map = {
 };
 const layers = z.array(z.looseObject({ layer: whole, experts: z.array(z.looseObject({ expert: whole, affinity: z.number(), share: z.number() })) }));
 
+const shard = z.looseObject({ index: whole.min(1), count: whole.min(1), to: text }).optional();
+
 const forms: Readonly<Record<RequestName, z.ZodRawShape>> = {
   handshake: {
     backend: z.enum(['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu']).optional(),
@@ -48,7 +50,7 @@ const forms: Readonly<Record<RequestName, z.ZodRawShape>> = {
     others: z.array(z.looseObject({ name: text, data: sources })).optional(),
   },
   chosenRows: { sources, rows: z.array(z.looseObject({ source: whole, line: whole })) },
-  attribute: { ...reading, ...variant, model: text, prompts: sources, against: sources.optional(), seed: z.number().optional(), trace: text.optional() },
+  attribute: { ...reading, ...variant, model: text, prompts: sources, against: sources.optional(), seed: z.number().optional(), trace: text.optional(), shard },
   tokenGates: { ...reading, ...variant, model: text, source, id: text },
   resolveRecipe: recipe,
   planRun: { ...recipe, time: z.boolean().optional() },
@@ -68,7 +70,7 @@ const forms: Readonly<Record<RequestName, z.ZodRawShape>> = {
   verifyExport: { ...ofRun, folder: text },
   applyRun: ofRun,
   restoreModel: { model: text },
-  score: { ...reading, ...variant, ...scoring, model: text, data: sources, logits: text.optional(), routing: text.optional() },
+  score: { ...reading, ...variant, ...scoring, model: text, data: sources, logits: text.optional(), routing: text.optional(), shard },
   generate: { ...reading, ...variant, model: text, data: sources, maxNewTokens: z.number(), ignoreEos: z.boolean().optional() },
   gradients: { ...recipe, ...applied, to: text },
   evaluate: {

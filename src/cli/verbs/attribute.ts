@@ -1,21 +1,25 @@
 import { Option } from 'commander';
 import { textTable } from '../../experiment/table';
 import { writeJson } from '../../files/atomic-write';
-import { unwrap } from '../../protocol/fault';
+import { refuse, unwrap } from '../../protocol/fault';
 import { expertName, fraction, percent } from '../../protocol/numbers';
 import type { AttributionRecord, ExpertId } from '../../protocol/records';
 import { collected, numberAbove, readingOf, readingOptions, variantOf, variantOptions } from '../options';
+import { type ShardFlags, shardOf, shardOptions } from '../shard-flag';
 import { fileSources } from '../sources';
 import { overlapText, traceOf, traceOption } from '../trace-flag';
-import { verb } from '../verb';
+import { type Shell, type Shown, verb } from '../verb';
 
-interface Own {
-  readonly prompts: readonly string[];
-  readonly against?: readonly string[];
+export interface EsftFlags {
   readonly esft?: string;
-  readonly trace?: string;
   readonly esftP?: number;
   readonly esftScore?: 'affinity' | 'share';
+}
+
+interface Own extends EsftFlags, ShardFlags {
+  readonly prompts: readonly string[];
+  readonly against?: readonly string[];
+  readonly trace?: string;
 }
 
 /** Thresholds of the ESFT paper (arXiv 2407.01906, section 4) for its gate score and its token score. */
@@ -53,6 +57,27 @@ function textOf(record: AttributionRecord): string {
   return `${textTable(columns, rows)}\n\nTarget: ${expertName(record.target)} (${record.sequences} prompts, ${record.tokens} tokens).${lead}${halves}`;
 }
 
+export const esftOptions = (): Option[] => [
+  new Option('--esft <file>', "write ESFT's expert-set JSON"),
+  new Option('--esft-p <share>', "share of the score that a layer's set reaches (default: 0.1 by affinity, 0.2 by share)").argParser((text) =>
+    numberAbove(0)(text),
+  ),
+  new Option('--esft-score <score>', 'score of the expert set (default: affinity)').choices(['affinity', 'share']),
+];
+
+/** The record as JSON and text; its expert set as a file where one is asked for. */
+export async function attributionShown(
+  { request, note }: Shell,
+  record: AttributionRecord,
+  { esft, esftScore = 'affinity', esftP }: EsftFlags,
+): Promise<Shown> {
+  if (esft !== undefined) {
+    unwrap(await writeJson(esft, await request('expertSet', { record, score: esftScore, p: esftP ?? usualShare[esftScore] })));
+    note(`Wrote ${esft}.`);
+  }
+  return { json: record, text: textOf(record), done: esft !== undefined };
+}
+
 export const attribute = verb<[model: string], Own>({
   name: 'attribute',
   summary: 'Find the experts that prompts are routed to (affinity, Eq. 2)',
@@ -60,35 +85,33 @@ export const attribute = verb<[model: string], Own>({
   options: [
     new Option('--prompts <file>', 'data file with the prompts; may be given several times').argParser(collected).makeOptionMandatory(),
     new Option('--against <file>', 'a second set to compare with; may be given several times').argParser(collected),
-    new Option('--esft <file>', "write ESFT's expert-set JSON"),
-    new Option('--esft-p <share>', "share of the score that a layer's set reaches (default: 0.1 by affinity, 0.2 by share)").argParser((text) =>
-      numberAbove(0)(text),
-    ),
-    new Option('--esft-score <score>', 'score of the expert set (default: affinity)').choices(['affinity', 'share']),
+    ...esftOptions(),
+    ...shardOptions(),
     traceOption(),
     ...readingOptions(),
     ...variantOptions(),
   ],
   example: 'uoe attribute demo/checkpoint --prompts demo/data/forget.jsonl --against demo/data/retain.jsonl --document-start yes',
-  async run({ request, workspace, note }, [model], options) {
-    const { prompts, against, esft, esftScore = 'affinity', esftP = usualShare[esftScore], seed } = options;
+  async run(shell, [model], options) {
+    const { request, workspace } = shell;
+    const { prompts, against, seed } = options;
+    const { shard } = shardOf(options);
+    if (shard && options.esft !== undefined) refuse('usage', 'An expert set is made of all parts.', 'Give --esft to "uoe merge".');
     const { record, seconds, weights, overlap } = await request('attribute', {
       model,
       prompts: fileSources(prompts),
       against: against && fileSources(against),
       seed,
+      shard,
       ...traceOf(options),
       ...readingOf(options),
       ...variantOf(options, workspace),
     });
-    if (esft !== undefined) {
-      unwrap(await writeJson(esft, await request('expertSet', { record, score: esftScore, p: esftP })));
-      note(`Wrote ${esft}.`);
-    }
+    const shown = await attributionShown(shell, record, options);
     return {
       json: { ...record, seconds, weights, ...(overlap ? { overlap } : {}) },
-      text: `${textOf(record)}${overlap ? `\n${overlapText(overlap)}` : ''}`,
-      done: esft !== undefined || overlap !== undefined,
+      text: `${shown.text}${shard ? `\nPart ${shard.index} of ${shard.count}, in ${shard.to}.` : ''}${overlap ? `\n${overlapText(overlap)}` : ''}`,
+      done: shown.done === true || shard !== undefined || overlap !== undefined,
     };
   },
 });

@@ -3,10 +3,11 @@ import { textTable } from '../../experiment/table';
 import type { ScoredRow, ScoreResult } from '../../protocol/engine';
 import { fraction, loss, missing } from '../../protocol/numbers';
 import { collected, readingOf, readingOptions, scoringOf, scoringOptions, variantOf, variantOptions } from '../options';
+import { type ShardFlags, shardOf, shardOptions } from '../shard-flag';
 import { fileSources } from '../sources';
 import { verb } from '../verb';
 
-interface Own {
+interface Own extends ShardFlags {
   readonly data: readonly string[];
   readonly logits?: string;
   readonly routing?: string;
@@ -19,7 +20,7 @@ const cellsOf = (row: ScoredRow): string[] =>
     ? [row.id, missing, missing, String(row.chosen), String(row.answer), row.correct ? 'yes' : 'no']
     : [row.id, String(row.tokens), loss(row.nll), missing, missing, missing];
 
-function textOf({ rows, mean, skipped, truncated, byTopic }: ScoreResult): string {
+export function scoreText({ rows, mean, skipped, truncated, byTopic }: ScoreResult): string {
   const columns = ['Row', 'Tokens', 'NLL', 'Chosen', 'Answer', 'Right'].map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) }));
   const table = textTable(
     columns,
@@ -45,6 +46,7 @@ export const score = verb<[model: string], Own>({
     new Option('--data <file>', 'data file; may be given several times').argParser(collected).makeOptionMandatory(),
     new Option('--logits <file>', 'also write logits to a safetensors file: row.{i}.logits [L,V]'),
     new Option('--routing <file>', 'also write routing and hidden states to a safetensors file: row.{i}.layer.{l}.probs [L,E] and more'),
+    ...shardOptions(),
     ...scoringOptions(),
     ...readingOptions(),
     ...variantOptions(),
@@ -52,15 +54,18 @@ export const score = verb<[model: string], Own>({
   example: 'uoe score demo/checkpoint --data demo/data/eval/forget.jsonl --document-start yes --normalise tokens',
   async run({ request, workspace }, [model], options) {
     const { data, logits, routing } = options;
+    const { shard } = shardOf(options);
     const result = await request('score', {
       model,
       data: fileSources(data),
       logits,
       routing,
+      shard,
       ...readingOf(options),
       ...scoringOf(options),
       ...variantOf(options, workspace),
     });
-    return { json: result, text: textOf(result), done: logits !== undefined || routing !== undefined };
+    const part = shard ? `\nPart ${shard.index} of ${shard.count}, in ${shard.to}.` : '';
+    return { json: result, text: `${scoreText(result)}${part}`, done: logits !== undefined || routing !== undefined || shard !== undefined };
   },
 });

@@ -11,7 +11,7 @@ import type { Call, Handler, Session } from '../call';
 import type { OpenedModel } from '../opened-models';
 import { readSet } from '../reading';
 import { readingOf } from '../run-reading';
-import { scoreResult } from '../score-rows';
+import { scoredRows } from '../score-rows';
 import { backendReady } from '../session-backend';
 import { conditionsFor } from '../variant';
 
@@ -52,7 +52,7 @@ async function questionRows(
   );
   if (sequences.length === 0) return [];
   const score = async (conditions: Conditions) =>
-    scoreResult(await measure(opened.model, sequences, conditions, session.settings.memory), how.normalise ?? 'none', { skipped: 0, truncated: 0 }).rows;
+    scoredRows(await measure(opened.model, sequences, conditions, session.settings.memory), how.normalise ?? 'none');
   const [before, after] = [await score(both.before), await score(both.after)];
   return sequences.flatMap((sequence, i) => {
     const [then, now] = [before[i], after[i]];
