@@ -22,8 +22,8 @@ const wholeFingerprint = 2 * 2 ** 30;
 /** f32 copies of the trained values at the end of a step: weights, gradient and two moments, the next three, and those of two checks. */
 const copiesOfTrained = 9;
 
-/** f32 copies of weights that LoRA makes: the checkpoint's, those merged for a step and for a check, and their gradient. */
-const copiesOfMerged = 4;
+/** f32 copies of weights that LoRA makes: the checkpoint's, those merged for a step or a check, and their gradient; measured. */
+const copiesOfMerged = 3;
 
 /** Logits of a block of rows, their probabilities, and what is made of them (passes/head.ts). */
 const headRows = 1024;
