@@ -1,0 +1,203 @@
+// A sweep on a real Slurm of two nodes against the same sweep on this machine: one node lost, one task cancelled, one past its time limit and one
+// that fails, and in the end the same table and the same runs, bit for bit. `npm run test:slurm`; without Slurm, and without the right to install it,
+// it says so and is counted as skipped.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const home = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const script = path.join(home, 'test', 'slurm', 'cluster.sh');
+const bundle = path.join(home, 'dist', 'cli.js');
+/** Short: the path of a socket in it is bounded. */
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-slurm-'));
+const environment = { ...process.env, SLURM_TEST_DIR: path.join(folder, 'c'), SLURM_TEST_MINJOBAGE: '3600', UOE_SLURM_POLL_SECONDS: '2' };
+const minutes = 40;
+
+const cluster = (...args) => spawnSync('bash', [script, ...args], { encoding: 'utf8', env: environment });
+const isHere = (program) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status === 0;
+
+/** Why there can be no cluster here, as a sentence; null where it was started. */
+function whyNoCluster() {
+  if (process.platform !== 'linux') return `Slurm needs Linux, this is ${process.platform}`;
+  if (!isHere('slurmctld') || !isHere('slurmd') || !isHere('munged')) {
+    if (process.getuid() !== 0) return 'Slurm is not installed, and only root may install it (bash test/slurm/cluster.sh install)';
+    if (!isHere('apt-get')) return 'Slurm is not installed, and there is no apt-get to install it with';
+    const installed = cluster('install');
+    if (installed.status !== 0) return `Slurm could not be installed: ${installed.stderr.trim().split('\n').at(-1)}`;
+  }
+  const started = cluster('start');
+  return started.status === 0 ? null : `the test cluster did not start: ${started.stderr.trim().split('\n').at(-1)}`;
+}
+
+const why = whyNoCluster();
+if (why !== null) console.log(`skipped: ${why}`);
+environment.SLURM_CONF = path.join(folder, 'c', 'etc', 'slurm.conf');
+
+/** The command line; resolves with what it said. */
+const uoe = (...args) =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [bundle, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'])
+      child[stream].setEncoding('utf8').on('data', (text) => {
+        said[stream] += text;
+      });
+    child.on('close', (code) => resolve({ code, ...said }));
+  });
+
+const slurm = (command, ...args) => spawnSync(command, args, { encoding: 'utf8', env: environment }).stdout;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Looks again until `look` gives something; nothing here depends on how long it takes. */
+async function until(what, look) {
+  const end = Date.now() + (minutes / 3) * 60_000;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < end, `waited in vain: ${what}`);
+    await pause(1000);
+  }
+}
+
+const read = (...parts) => fs.readFileSync(path.join(...parts), 'utf8');
+const rowsOf = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').length - 1 : 0);
+
+/** A sweep file of 24 runs on the demo checkpoint with a few rows of its data: three take long enough to be met by something. */
+function sweepFile() {
+  const data = (name, rows) => {
+    const at = path.join(folder, name.replaceAll('/', '-'));
+    fs.writeFileSync(at, read(home, 'demo', 'data', name).split('\n').slice(0, rows).join('\n'));
+    return at;
+  };
+  const recipe = {
+    ...{ model: path.join(home, 'demo', 'checkpoint'), forget: data('forget.jsonl', 8), retain: data('retain.jsonl', 8), addDocumentStart: true },
+    ...{ target: 'auto', steps: 3, batchSize: 2, optimizer: { lr: 0.003 }, backend: 'wasm', threads: 1 },
+    evaluate: { forget: data('eval/forget.jsonl', 4), utility: [data('eval/retain.jsonl', 4)] },
+    scoring: { options: 'likelihood', normalise: 'tokens' },
+  };
+  const long = (label, steps) => ({ label, set: { method: 'gdiff', steps, 'optimizer.lr': 0.0003 } });
+  const short = ['npo', 'gdiff', 'ga', 'rmu'].flatMap((method) => [1, 2, 3, 4, 5].map((seed) => ({ label: `${method} ${seed}`, set: { method, seed } })));
+  const fails = { label: 'fails', set: { steps: 20, 'optimizer.lr': 1e30 } };
+  const runs = [long('past the limit', 1000), fails, ...short, long('cancelled', 300), long('on a lost node', 301)];
+  assert.equal(runs.length, 24);
+  const at = path.join(folder, 'all.sweep.json');
+  fs.writeFileSync(at, JSON.stringify({ recipe, vary: { run: runs }, slurm: { partition: 'main', time: '20', parallel: 4, cpus: 1 } }));
+  return at;
+}
+
+/** What a run is, without what a clock, a machine or a number of order says. */
+function runsOf(workspace) {
+  const runs = path.join(workspace, '.uoe', 'runs');
+  const own = new Map();
+  for (const id of fs.readdirSync(runs).filter((name) => !name.startsWith('.'))) {
+    const record = JSON.parse(read(runs, id, 'run.json'));
+    const at = (name) => path.join(runs, id, name);
+    const rows = read(at('steps.jsonl')).trim().split('\n');
+    assert.ok(!own.has(record.sweep.task), `${record.sweep.task} was run twice`);
+    own.set(record.sweep.task, {
+      status: record.status,
+      reason: record.reason,
+      summary: record.summary,
+      steps: rows.map((row) => ({ ...JSON.parse(row), ms: 0 })),
+      attribution: read(at('attribution.json')),
+      evaluation: fs.existsSync(at('evaluation.json')) ? read(at('evaluation.json')) : null,
+      patch: fs.existsSync(at('patch.safetensors')) ? fs.readFileSync(at('patch.safetensors')).toString('base64') : null,
+    });
+  }
+  return own;
+}
+
+/** The table without its seconds. */
+function table(workspace) {
+  const [head, ...rows] = read(workspace, '.uoe', 'sweeps', 'all', 'results.csv')
+    .trim()
+    .split(/\r?\n/)
+    .map((row) => row.split(','));
+  return rows.map((row) => Object.fromEntries(head.map((name, i) => [name, row[i]]).filter(([name]) => !name.startsWith('seconds'))));
+}
+
+before(() => {
+  if (why === null) console.log(slurm('sinfo', '-N'));
+});
+
+after(() => {
+  if (why === null) cluster('stop');
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? false, timeout: minutes * 60_000 }, async () => {
+  const file = sweepFile();
+  const [there, here] = ['cluster', 'local'].map((name) => path.join(folder, name));
+  const local = uoe('sweep', file, '--workspace', here, '--on', 'local');
+  const submitted = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--no-wait', '--json');
+  assert.equal(submitted.code, 0, submitted.stderr);
+  assert.equal(JSON.parse(submitted.stdout).submitted.length, 24);
+  const [job] = /\d+/.exec(JSON.parse(read(there, '.uoe', 'sweeps', 'all', 'slurm', '1', 'submission.json')).job);
+
+  const taskOf = (index) => `JobId=${job}_${index}`;
+  // What comes last is let go one by one.
+  for (const index of [22, 23]) slurm('scontrol', 'hold', `${job}_${index}`);
+  const heard = new Map();
+  const states = async () => {
+    const { stdout, stderr, code } = await uoe('sweep', file, '--workspace', there, '--state', '--json');
+    assert.equal(code, 0, stderr);
+    const tasks = JSON.parse(stdout).tasks.map((task, index) => ({ ...task, index, name: task.labels.run }));
+    for (const { name, words, index, seen } of tasks) {
+      heard.set(name, [...(heard.get(name) ?? []), words]);
+      // What Slurm puts back it would start after two minutes.
+      if (seen.why === 'BeginTime') slurm('scontrol', 'update', taskOf(index), 'StartTime=now', 'TimeLimit=20');
+    }
+    return new Map(tasks.map((task) => [task.name, task]));
+  };
+  /** A long run in the midst of its steps. */
+  const midway = (name) =>
+    until(`${name} runs`, async () => {
+      const task = (await states()).get(name);
+      assert.notEqual(task.state, 'done', `${name} was over before anything befell it`);
+      return task.seen.at === 'running' && task.run !== null && rowsOf(path.join(there, '.uoe', 'runs', task.run, 'steps.jsonl')) > 10 ? task : null;
+    });
+  const befell = (what, isSo) =>
+    until(what, async () => {
+      await states();
+      return isSo();
+    });
+
+  // Its limit comes near: at the next of Slurm's rounds, which are 30 seconds apart.
+  const limited = await midway('past the limit');
+  const elapsed = slurm('squeue', '-h', '-r', '-j', `${job}_${limited.index}`, '-o', '%M').trim().split(':');
+  slurm('scontrol', 'update', taskOf(limited.index), `TimeLimit=${Number(elapsed.at(-2)) + 1}`);
+  await befell('the run is put back', () => read(limited.log).includes('the time limit is near: back into the queue'));
+
+  slurm('scontrol', 'release', `${job}_22`);
+  await midway('cancelled');
+  const ended = await uoe('sweep', file, '--workspace', there, '--cancel', 'cancelled');
+  assert.equal(ended.code, 0, ended.stderr);
+
+  // A node goes for good, with all that runs there.
+  slurm('scontrol', 'release', `${job}_23`);
+  const lost = await midway('on a lost node');
+  assert.equal(cluster('node-kill', lost.seen.where).status, 0);
+  await until('the queue is empty', async () => [...(await states()).values()].every(({ seen }) => seen.at === 'ended'));
+  const seen = await states();
+  console.log([...heard].map(([name, words]) => `${name}: ${words.filter((own, i) => own !== words[i - 1]).join(' → ')}`).join('\n'));
+  assert.match(heard.get('on a lost node').join('\n'), /lost(?: at step \d+)?: its process is gone, though its job counts as running/);
+  assert.match(seen.get('cancelled').words, /^stopped at step \d+ \(CANCELLED/);
+  assert.match(seen.get('fails').words, /^failed: /);
+  assert.equal([...seen.values()].filter(({ state }) => state === 'done').length, 22);
+
+  const rest = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--json');
+  assert.match(rest.stderr, /Submitted 1 of 24 tasks/);
+  assert.equal(read(there, '.uoe', 'sweeps', 'all', 'slurm', '2', 'manifest').trim().split('\n').length, 1, 'only what was cancelled is submitted again');
+  assert.match(rest.stderr, /1 of 24 tasks have no result/);
+
+  const own = await local;
+  assert.match(own.stderr, /1 of 24 tasks have no result/);
+  assert.deepEqual(table(there), table(here));
+  const [far, near] = [runsOf(there), runsOf(here)];
+  assert.equal(near.size, 24);
+  for (const [task, run] of near) assert.deepEqual(far.get(task), run, task);
+});
