@@ -11,6 +11,7 @@ import { FaultError, faultOf, ok, type Result, refuse, unwrap } from '../protoco
 import type { Patch } from '../protocol/tensors';
 import { checkPatch } from './check-patch';
 import type { Checkpoint } from './checkpoint';
+import { refuseEscape } from './inside-folder';
 import { openAt } from './open-checkpoint';
 import { editsOf, patchedPieces } from './patched-shard';
 import { type Proof, proveOnlyChanged } from './proof';
@@ -77,6 +78,11 @@ async function refuseTarget(checkpoint: Checkpoint, to: string): Promise<void> {
   if (kind !== 'folder') refuse('conflict', `Can't export to ${to}: there is a file of that name.`, 'Choose another folder.');
   if (unwrap(await listFolder(to)).length > 0)
     refuse('conflict', `Can't export to ${to}: the folder is not empty.`, 'Choose another folder, or empty it first.');
+}
+
+/** Of what is copied as it is, nothing may come from elsewhere. */
+async function refuseLinksOutside({ folder, otherFiles }: Checkpoint): Promise<void> {
+  for (const file of otherFiles) await refuseEscape(folder, file);
 }
 
 /** Bytes that will be written, refused if the disk hasn't got them. */
@@ -183,6 +189,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
     const lock = unwrap(await takeLock(exportLock(to), to));
     try {
       const left = unwrap(await removeUnfinished(parent, { wanted: (name) => isUnfinishedOf(path.basename(to), name) }));
+      await refuseLinksOutside(checkpoint);
       const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
       unwrap(await makeNewFolder(temporary));
       const { bytesWritten, linked } = await fill(options, temporary, total);

@@ -1,7 +1,7 @@
 /** Opens a Hugging Face checkpoint folder: reads config.json, the index and the headers; no weights. */
 import path from 'node:path';
 import { UNFINISHED } from '../files/atomic-write';
-import { kindOf, listFolder, realPath } from '../files/folder';
+import { kindOf, listFolder } from '../files/folder';
 import { rangedPool, withRanged } from '../files/ranged';
 import { parseJson, readText } from '../files/read';
 import { faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
@@ -11,6 +11,7 @@ import { appliedState, refuseMixed } from './applied-state';
 import type { Checkpoint, RawTensor, Shard, StoredSlice, TensorEntry } from './checkpoint';
 import { fingerprintOf } from './fingerprint';
 import { type Header, readHeader } from './header';
+import { refuseEscape } from './inside-folder';
 import { quantisationOf } from './quantisation';
 import { INDEX_NAME, readShardIndex } from './shard-index';
 import { locate } from './slice';
@@ -21,19 +22,6 @@ const CONFIG_LIMIT = 16 << 20;
 const WEIGHTS = /\.(safetensors|bin|pt|pth|ckpt|h5|msgpack|gguf|ggml|onnx|npz|index\.json)$/;
 /** Folders that are part of a checkpoint for transformers. */
 const PART_FOLDERS = ['additional_chat_templates'];
-
-/**
- * A link named in an index must stay in the folder. The cache of huggingface_hub is the exception that everybody has:
- * <model>/snapshots/<revision>/<file> links to <model>/blobs/<hash>.
- */
-async function refuseEscape(folder: string, file: string): Promise<void> {
-  const home = unwrap(await realPath(folder));
-  const target = unwrap(await realPath(path.join(folder, file)));
-  if (path.dirname(target) === home) return;
-  const snapshots = path.dirname(home);
-  if (path.basename(snapshots) === 'snapshots' && path.dirname(target) === path.join(path.dirname(snapshots), 'blobs')) return;
-  refuse('bad-file', `${path.join(folder, file)} is a link that points outside its folder (${target}).`, 'Copy the file into the folder.');
-}
 
 async function readConfig(folder: string): Promise<{ text: string; config: Readonly<Record<string, unknown>> }> {
   const at = path.join(folder, 'config.json');

@@ -122,6 +122,22 @@ describe('exporting a checkpoint', () => {
       expect(snapshot(folder)).to.deep.equal(before);
     }));
 
+  it('takes no file of yours along that a link of the checkpoint points at; links within it are copied', () =>
+    patched(async ({ checkpoint, patch, folder, to }) => {
+      const [file] = checkpoint.otherFiles.filter((name) => name !== 'config.json');
+      const [at, secret] = [path.join(folder, file), path.join(path.dirname(folder), 'secret')];
+      fs.renameSync(at, secret);
+      fs.symlinkSync(secret, at);
+      expect(said(await exportCheckpoint({ checkpoint, patch, to }))).to.equal(
+        `${at} is a link that points outside its folder (${fs.realpathSync(secret)}). Copy the file into the folder.`,
+      );
+      expect(fs.existsSync(to)).to.equal(false);
+      fs.rmSync(at);
+      fs.renameSync(secret, path.join(folder, 'elsewhere'));
+      fs.symlinkSync(path.join(folder, 'elsewhere'), at);
+      unwrap(await exportCheckpoint({ checkpoint, patch, to }));
+    }));
+
   it('a failure at any file operation leaves nothing under the final name, and the original as it was', () =>
     patched(async ({ checkpoint, patch, to, folder }) => {
       const before = snapshot(folder);
