@@ -62,7 +62,7 @@ describe('uoe: usage', () => {
   it('--json prints one document and nothing else; --version the version', async () => {
     const { code, stdout } = await uoe(['runs', '--json', '--workspace', path.join('test', 'fixtures')]);
     expect(code).to.equal(0);
-    expect(JSON.parse(stdout)).to.deep.equal({ runs: [], broken: [] });
+    expect(JSON.parse(stdout)).to.deep.equal({ runs: [], broken: [], cut: [] });
     expect((await uoe(['--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
