@@ -208,10 +208,18 @@ async function jobsOf(backend, { options, model, config, work, bundle, limits })
     const batchSize = Math.min(mostStepTokens / 2 / rowLength, Math.round(options.tokens / rowLength));
     const stepTokens = 2 * batchSize * rowLength;
     const recipe = file(`${method}.uoe.json`);
-    fs.writeFileSync(
-      recipe,
-      JSON.stringify({ model, forget: file('forget.jsonl'), retain: file('retain.jsonl'), target, method, steps, batchSize, maxLength: rowLength }),
-    );
+    // No more rows than the steps take: the others would only be compared.
+    const rowsOf = (set) => {
+      const own = file(`${method}-${set}.jsonl`);
+      const lines = fs
+        .readFileSync(file(`${set}.jsonl`), 'utf8')
+        .trim()
+        .split('\n');
+      fs.writeFileSync(own, `${lines.slice(0, steps * batchSize).join('\n')}\n`);
+      return own;
+    };
+    const data = { forget: rowsOf('forget'), retain: rowsOf('retain') };
+    fs.writeFileSync(recipe, JSON.stringify({ model, ...data, target, method, steps, batchSize, maxLength: rowLength }));
     const uniqueTokens = Math.min(2 * options.tokens, steps * stepTokens);
     const flops = stepArithmetic(config, { method, target, steps, stepTokens, uniqueTokens });
     const answer = await job(`${method.toUpperCase()}, ${steps} steps`, ['unlearn', recipe], flops, (run) => stepsOf(path.resolve(work, run.folder)));
