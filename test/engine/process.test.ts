@@ -152,7 +152,11 @@ describe('engine process', function () {
     expect(lost.ok ? '' : lost.fault.message).to.match(/SIGKILL/);
     const saved = await savedStep(path.join(runsFolder(home), id));
     expect(saved).to.be.at.least(3);
-    expect(await findInterrupted(home)).to.deep.equal({ interrupted: { id, number: 1, method: 'gdiff', plannedSteps: 30, step: saved }, elsewhere: false });
+    expect(await findInterrupted(home)).to.deep.equal({
+      interrupted: { id, number: 1, method: 'gdiff', plannedSteps: 30, step: saved },
+      elsewhere: false,
+      cut: [],
+    });
 
     const next = engine();
     const resumed: number[] = [];
@@ -194,7 +198,7 @@ describe('engine process', function () {
       [1, 'running'],
       [2, 'running'],
     ]);
-    expect(await findInterrupted(home)).to.deep.equal({ interrupted: null, elsewhere: true });
+    expect(await findInterrupted(home)).to.deep.equal({ interrupted: null, elsewhere: true, cut: [] });
     const third = engine();
     const refused = await third.request('startRun', { recipe: {}, folder: home, workspace: home, resume: first.id });
     expect(refused.ok ? '' : refused.fault.message).to.match(new RegExp(`Run ${first.id} is in use by process ${first.pid} `));

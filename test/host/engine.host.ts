@@ -52,7 +52,7 @@ describe('engine behind the extension', () => {
     expect(problem?.actions.map(({ id }) => id)).to.include('resumeRun');
     const from = typeof run?.savedStep === 'number' ? `from step ${run.savedStep}` : 'the run';
     await until('The saved step', () => resumeLabel(api) === `Restart and resume ${from}`);
-    expect(await api.loop.lookForInterrupted()).to.deep.equal({ elsewhere: false });
+    expect(await api.loop.lookForInterrupted()).to.deep.equal({ elsewhere: false, cut: [] });
     expect(isAlive(pid)).to.equal(false);
     expect(run?.status).to.equal('interrupted');
 
