@@ -8,12 +8,12 @@ export const name = 'load';
 /** Cycles at scale 1, and after how many a window is closed. */
 const counts = { cycles: 150, window: 50 };
 /** Fewer say nothing of a slope after the warm-up. */
-const fewest = 24;
+const fewest = 48;
 
 export async function run({ home, bundle, folder, scale, say }) {
   const { judged } = createRequire(import.meta.url)(path.join(bundle, 'soak.js'));
   const cycles = Math.max(fewest, Math.round(counts.cycles * scale));
-  const window = Math.min(counts.window, cycles >> 1 >= fewest ? cycles >> 1 : cycles - 1);
+  const window = Math.min(counts.window, cycles >> 1);
   const job = { engine: path.join(bundle, 'engine.js'), demo: path.join(home, 'demo'), folder, cycles, window };
   const child = spawn(process.execPath, ['--expose-gc', path.join(bundle, 'soak.js'), JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
