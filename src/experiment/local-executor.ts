@@ -1,52 +1,66 @@
 /** Tasks as processes of this machine, some at a time. */
 import { spawn } from 'node:child_process';
 import os from 'node:os';
-import { writeAtomic } from '../files/atomic-write';
+import { openLog } from '../files/log-file';
+import { readText } from '../files/read';
 import { type Executor, lastLine, orCancelled, type Sight, type TaskCommand } from './executor';
+import { takeAsked, writeLocalState } from './local-state';
 
-const mostKept = 2 ** 20;
-
-/** Starts this program again. A group of its own: Ctrl-C in a terminal reaches it through `signal` alone, which asks for an orderly end, once. */
+/**
+ * Starts this program again. A group of its own: Ctrl-C in a terminal reaches it through `signal` alone, which asks for an orderly end, once.
+ * It writes its log itself, and goes on where this process is killed.
+ */
 async function runTask(program: string, { args, log }: TaskCommand, signal: AbortSignal): Promise<{ how: string; lastWords: string }> {
-  const child = spawn(process.execPath, [program, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const said = { out: '', errors: '' };
-  for (const [stream, name] of [
-    [child.stdout, 'out'],
-    [child.stderr, 'errors'],
-  ] as const) {
-    stream.setEncoding('utf8');
-    stream.on('data', (text: string) => {
-      said[name] = (said[name] + text).slice(-mostKept);
-    });
-  }
+  // A log that can't be written is no reason to lose the run.
+  const opened = await openLog(log, `${new Date().toISOString()} on ${os.hostname()}`);
+  const output = opened.ok ? opened.value.fd : 'ignore';
+  const child = spawn(process.execPath, [program, ...args], { detached: true, stdio: ['ignore', output, output] });
+  let failure = '';
   const stop = () => child.kill('SIGINT');
   signal.addEventListener('abort', stop);
-  const how = await new Promise<string>((resolve) => {
+  const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => {
-      said.errors += `\n${error.message}`;
+      failure = error.message;
       resolve('could not be started');
     });
     child.once('close', (code, name) => resolve(code === null ? `ended by ${name}` : `exit ${code}`));
   });
+  if (signal.aborted) stop();
+  const how = await ended;
+  if (opened.ok) await opened.value.close();
   signal.removeEventListener('abort', stop);
-  // A log that can't be written is no reason to lose the run.
-  await writeAtomic(log, `${said.errors}\n${said.out}`);
-  return { how, lastWords: lastLine(said.errors) };
+  const said = failure === '' ? await readText(log) : null;
+  return { how, lastWords: said?.ok ? lastLine(said.value) : failure };
 }
 
-/** At most `workers` at once, in their order. `program`: the file that node runs. */
-export function localExecutor(program: string, workers: number): Executor {
+/** How often it is looked for tasks that others asked to end. */
+const lookMs = 1000;
+
+/** At most `workers` at once, in their order. `program`: the file that node runs; `folder`: of the sweep, for others to see and to cancel. */
+export function localExecutor(program: string, workers: number, folder: string): Executor {
   const seen = new Map<string, Sight>();
   const stops = new Map<string, AbortController>();
   const words = new Map<string, string>();
+  const since = new Date().toISOString();
   let waiting: TaskCommand[] = [];
   let busy = 0;
   const waking = new Set<() => void>();
   /** Since states were last read. */
   let isNew = false;
+  let written: Promise<void> = Promise.resolve();
+  let isWriting = false;
+  let looking: NodeJS.Timeout | undefined;
   const isChanged = () => {
     isNew = true;
     for (const wake of waking) wake();
+    if (isWriting) return;
+    isWriting = true;
+    const write = () => {
+      isWriting = false;
+      return writeLocalState(folder, { since, workers, sights: seen });
+    };
+    // Only a hint: what became of a task is in its run folder.
+    written = written.then(write).catch(() => undefined);
   };
 
   const begin = async (task: TaskCommand): Promise<void> => {
@@ -64,18 +78,34 @@ export function localExecutor(program: string, workers: number): Executor {
   };
   const fill = () => {
     for (let task = busy < workers ? waiting.shift() : undefined; task; task = busy < workers ? waiting.shift() : undefined) void begin(task);
+    if (busy === 0) clearInterval(looking);
+  };
+  const cancel = (ids: readonly string[] = [...seen.keys()]) => {
+    for (const { id } of waiting) if (ids.includes(id)) seen.set(id, { at: 'ended', how: 'cancelled before it began', where: '' });
+    waiting = waiting.filter(({ id }) => !ids.includes(id));
+    for (const id of ids) stops.get(id)?.abort();
+    isChanged();
+  };
+  const look = async () => {
+    const asked = await takeAsked(folder);
+    if (asked === undefined || asked.length > 0) cancel(asked);
   };
 
   return {
     name: 'local',
     async submit(tasks) {
+      // What was asked of an earlier one is no more.
+      await takeAsked(folder);
       for (const { id } of tasks) seen.set(id, { at: 'queued', why: 'others run' });
       waiting.push(...tasks);
       fill();
+      if (busy > 0) looking = setInterval(() => void look(), lookMs);
     },
     async states() {
       isNew = false;
-      return new Map(seen);
+      const now = new Map(seen);
+      await written;
+      return now;
     },
     changed: (signal) =>
       orCancelled((resolve) => {
@@ -83,12 +113,7 @@ export function localExecutor(program: string, workers: number): Executor {
         if (isNew) resolve();
         return () => waking.delete(resolve);
       }, signal),
-    async cancel(ids = [...seen.keys()]) {
-      for (const { id } of waiting) if (ids.includes(id)) seen.set(id, { at: 'ended', how: 'cancelled before it began', where: '' });
-      waiting = waiting.filter(({ id }) => !ids.includes(id));
-      for (const id of ids) stops.get(id)?.abort();
-      isChanged();
-    },
+    cancel: async (ids) => cancel(ids),
     collect: async ({ id }) => words.get(id) ?? '',
   };
 }

@@ -86,8 +86,11 @@ async function submissions(folder: string): Promise<{ readonly at: string; reado
   return found;
 }
 
-/** Whether anything of the sweep was ever handed to Slurm. Throws FaultError. */
-export const wasSubmitted = async (folder: string): Promise<boolean> => (await submissions(folder)).length > 0;
+/** When and to which cluster something of the sweep was last handed to Slurm; null where nothing was. Throws FaultError. */
+export async function lastSubmission(folder: string): Promise<{ readonly since: string; readonly cluster: string | undefined } | null> {
+  const last = (await submissions(folder)).at(-1)?.own;
+  return last ? { since: last.at, cluster: last.cluster ?? undefined } : null;
+}
 
 const defaultPollSeconds = 30;
 

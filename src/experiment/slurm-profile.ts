@@ -43,3 +43,6 @@ export const slurmProfileSchema = z.strictObject({
 });
 
 export type SlurmProfile = Readonly<z.infer<typeof slurmProfileSchema>>;
+
+/** A site's own settings under those of a sweep file: what the file says comes first, field by field. */
+export const withSite = (site: SlurmProfile, own: SlurmProfile): SlurmProfile => ({ ...site, ...own });

@@ -1,6 +1,7 @@
 /** What became of a sweep's tasks, from run folders alone, and their figures over repeats. */
 import { fraction, percent } from '../protocol/numbers';
 import type { RunRecord } from '../protocol/records';
+import type { Spread } from '../protocol/sweep-view';
 import { runSeconds } from './comparison';
 import { repeatAxis, type Sweep, type SweepTask } from './sweep-plan';
 import { type Cell, type Column, csv, markdownTable, textTable } from './table';
@@ -48,13 +49,6 @@ export function taskResult(sweep: string, task: string, records: readonly RunRec
   return { state: record ? stateOf(record) : 'waiting', record };
 }
 
-/** Mean and sample standard deviation over the repeats that have the figure; sd is null below two. */
-export interface Spread {
-  readonly n: number;
-  readonly mean: number;
-  readonly sd: number | null;
-}
-
 export function spreadOf(values: readonly (number | null | undefined)[]): Spread | null {
   const known = values.filter((value) => typeof value === 'number' && Number.isFinite(value)) as number[];
   if (known.length === 0) return null;
@@ -87,8 +81,11 @@ export interface SweepLine {
   readonly runs: readonly string[];
 }
 
-export function sweepLines({ axes }: Pick<Sweep, 'axes'>, results: readonly TaskResult[]): SweepLine[] {
-  const groups = new Map<string, TaskResult[]>();
+/** What a line needs of a result. */
+type LabelledResult = Pick<TaskResult, 'state' | 'record'> & { readonly task: Pick<SweepTask, 'labels'> };
+
+export function sweepLines({ axes }: Pick<Sweep, 'axes'>, results: readonly LabelledResult[]): SweepLine[] {
+  const groups = new Map<string, LabelledResult[]>();
   const kept = axes.filter((axis) => axis !== repeatAxis);
   for (const result of results) {
     const key = JSON.stringify(kept.map((axis) => result.task.labels[axis]));

@@ -2,13 +2,15 @@ import path from 'node:path';
 import { Option } from 'commander';
 import { type Executor, isUnderWay, type Sight, type TaskCommand } from '../../experiment/executor';
 import { localExecutor, threadsEach } from '../../experiment/local-executor';
-import { largestArray, planSubmissions, type SlurmSweep, slurmExecutor, wasSubmitted } from '../../experiment/slurm-executor';
+import { largestArray, planSubmissions, type SlurmSweep, slurmExecutor } from '../../experiment/slurm-executor';
+import { type SlurmProfile, slurmProfileSchema, withSite } from '../../experiment/slurm-profile';
 import { openSweep, sweepFolder, taskLog, taskRecipe, writeResults } from '../../experiment/sweep-folder';
+import { cancelTasks, handsOf } from '../../experiment/sweep-hands';
 import { planSweep, type Sweep, type SweepTask, taskName } from '../../experiment/sweep-plan';
 import { sweepCsv, sweepLines, sweepMarkdown, sweepText, type TaskResult, type TaskState, taskResults } from '../../experiment/sweep-results';
 import { textTable } from '../../experiment/table';
 import { taskWords } from '../../experiment/task-words';
-import { readJson } from '../../files/read';
+import { parseJson, readJson } from '../../files/read';
 import { refuse, unwrap } from '../../protocol/fault';
 import { duration, fraction } from '../../protocol/numbers';
 import { memoryBytes, resolveRecipe } from '../../protocol/recipe';
@@ -25,6 +27,8 @@ interface Own {
   readonly cancel?: string | true;
   readonly wait: boolean;
   readonly againFailed?: boolean;
+  readonly only?: string;
+  readonly site?: string;
   readonly format?: 'text' | 'markdown' | 'csv' | 'json';
 }
 
@@ -94,7 +98,7 @@ interface Place {
 function onLocal(sweep: Sweep, due: readonly SweepTask[], workers: number, workspace: string): Place {
   const share = (task: SweepTask) => (workers > 1 ? budgetOf(task) / workers : null);
   const commands = commandsOf(due, sweep, workspace, { threads: threadsEach(workers), memory: share });
-  return { executor: localExecutor(process.argv[1], workers), commands, slurm: null };
+  return { executor: localExecutor(process.argv[1], workers, sweepFolder(workspace, sweep.name)), commands, slurm: null };
 }
 
 /** Without its memory: to ask and to cancel. */
@@ -103,7 +107,8 @@ function slurmSweep(sweep: Sweep, file: string, workspace: string, parallel: num
     name: sweep.name,
     folder: sweepFolder(workspace, sweep.name),
     profile: sweep.slurm,
-    program: [process.execPath, path.resolve(process.argv[1])],
+    // VS Code's own program is Node only when it is told to be, and jobs get no environment.
+    program: [...(process.versions.electron ? ['env', 'ELECTRON_RUN_AS_NODE=1'] : []), process.execPath, path.resolve(process.argv[1])],
     parallel: parallel ?? sweep.slurm.parallel,
     memory: null,
     merge: ['sweep', file, '--results-only', '--write', '--workspace', workspace],
@@ -234,14 +239,23 @@ function stateText(results: readonly TaskResult[], sights: ReadonlyMap<string, S
   );
 }
 
-async function cancelled({ tasks }: Sweep, executor: Executor, sights: ReadonlyMap<string, Sight>, what: string | true): Promise<Shown> {
-  if (executor.name === 'local') refuse('unsupported', 'No job of this sweep was submitted.', 'A sweep on this machine is ended where it runs, with Ctrl-C.');
+async function cancelled({ tasks }: Sweep, folder: string, sights: ReadonlyMap<string, Sight>, what: string | true): Promise<Shown> {
   const named = tasks.filter((task) => what === true || task.id === what || taskName(task) === what);
   if (named.length === 0) refuse('usage', `The sweep has no task "${what}".`, 'List them with --state.');
   const live = named.filter(({ id }) => isUnderWay(sights.get(id)));
-  if (live.length > 0) await executor.cancel(what === true ? undefined : live.map(({ id }) => id));
+  if (live.length > 0) await cancelTasks(folder, what === true ? undefined : live.map(({ id }) => id));
   const text = live.length === 0 ? 'None of them is queued or running.' : `Asked ${live.length === 1 ? 'one task' : `${live.length} tasks`} to end.`;
   return { json: { cancelled: live.map(({ id }) => id) }, text, done: true };
+}
+
+/** A site's settings: a file, or the JSON itself. */
+async function siteOf(text: string | undefined): Promise<SlurmProfile> {
+  if (text === undefined) return {};
+  const json = unwrap(text.trim().startsWith('{') ? parseJson(text, '--site') : await readJson(path.resolve(text)));
+  const parsed = slurmProfileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  return refuse('usage', `The site's settings: ${issue.path.join('.') || 'their content'}: ${issue.message}.`, 'They are those of "slurm" in a sweep file.');
 }
 
 export const sweep = verb<[file: string], Own>({
@@ -257,7 +271,9 @@ export const sweep = verb<[file: string], Own>({
     new Option('--dry-run', 'say what would be run; for a cluster, show the very files that would be submitted'),
     new Option('--no-wait', 'submit to the cluster and leave; the same command watches again'),
     new Option('--state', 'what becomes of each task'),
-    new Option('--cancel [task]', 'end one task by its id or settings, or all, on the cluster'),
+    new Option('--cancel [task]', 'end one task by its id or settings, or all, wherever they run'),
+    new Option('--only <task>', 'of what is to be done, this task by its id or settings'),
+    new Option('--site <settings>', 'a site\'s settings of Slurm, as under "slurm" in the file: a JSON file, or the JSON itself; the sweep file\'s come first'),
     new Option('--results-only', 'the table of what is there, without running anything'),
     new Option('--write', 'with --results-only: also write the table beside the tasks').hideHelp(),
     new Option('--again-failed', 'run failed tasks again'),
@@ -265,10 +281,11 @@ export const sweep = verb<[file: string], Own>({
   ],
   example: 'uoe sweep methods.sweep.json --workers 2\n  uoe sweep methods.sweep.json --on slurm --dry-run',
   async run(shell, [file], options) {
-    const { on, workers, resultsOnly = false, write = false, cancel, wait, againFailed = false, format = 'text' } = options;
+    const { on, workers, resultsOnly = false, write = false, cancel, wait, againFailed = false, only, format = 'text' } = options;
     const at = path.resolve(file);
     const { workspace, note } = shell;
-    const plan = unwrap(await planSweep(unwrap(await readJson(at)), at, readJson));
+    const planned = unwrap(await planSweep(unwrap(await readJson(at)), at, readJson));
+    const plan = { ...planned, slurm: withSite(await siteOf(options.site), planned.slurm) };
     const folder = sweepFolder(workspace, plan.name);
     const before = await readResults(shell, plan);
     let watched = false;
@@ -276,11 +293,10 @@ export const sweep = verb<[file: string], Own>({
       if (on === 'slurm' && !options.dryRun) unwrap(await largestArray(plan.slurm));
       if (on === 'local' && !wait) refuse('usage', '--no-wait is for a cluster.', 'Runs of this machine end with this command.');
       const bare = slurmSweep(plan, at, workspace, workers);
-      const isOnCluster = await wasSubmitted(folder);
-      const sights: ReadonlyMap<string, Sight> = isOnCluster ? await slurmExecutor(bare).states() : new Map();
+      const { sights: seen, there: sights } = await handsOf(folder);
       if (options.state) {
         const tasks = before.map(({ task, state, record }) => {
-          const sight = sights.get(task.id) ?? null;
+          const sight = seen.get(task.id) ?? null;
           return {
             task: task.id,
             labels: task.labels,
@@ -291,10 +307,10 @@ export const sweep = verb<[file: string], Own>({
             log: taskLog(folder, task),
           };
         });
-        return { json: { name: plan.name, tasks }, text: stateText(before, sights) };
+        return { json: { name: plan.name, tasks }, text: stateText(before, seen) };
       }
-      if (cancel !== undefined) return await cancelled(plan, isOnCluster ? slurmExecutor(bare) : localExecutor('', 1), sights, cancel);
-      const due = dueOf(before, sights, againFailed);
+      if (cancel !== undefined) return await cancelled(plan, folder, seen, cancel);
+      const due = dueOf(before, sights, againFailed).filter((task) => only === undefined || task.id === only || taskName(task) === only);
       const count = workers ?? plan.workers;
       const place = on === 'slurm' ? await onSlurm(shell, plan, due, bare) : onLocal(plan, due, count, workspace);
       if (options.dryRun) return await dryRun(plan, before, sights, place, count);
