@@ -1,39 +1,20 @@
 /** Slurm's commands, read as text: the same on all its versions. One call for all arrays, never one for each task. */
-import { execFile } from 'node:child_process';
+import { type Ended, runProgram } from '../files/programs';
 import { type Fault, fail, ok, type Result } from '../protocol/fault';
 import type { Sight } from './executor';
 
-interface Said {
-  /** null where the command could not be run or took too long. */
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly isMissing: boolean;
-}
-
-const patienceMs = 60_000;
+const patienceSeconds = 60;
+/** Characters of an answer: those of every task of the largest sweep. */
+const kept = 2 ** 26;
 
 /** Users' own settings of formats and filters stay away. */
-const environment = (): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SQUEUE|SACCT|SCANCEL)_/.test(name))),
+const environment = (): Record<string, string | undefined> => ({
+  ...Object.fromEntries(Object.keys(process.env).flatMap((name) => (/^(SQUEUE|SACCT|SCANCEL)_/.test(name) ? [[name, undefined]] : []))),
   LC_ALL: 'C',
 });
 
-const say = (command: string, args: readonly string[], cwd?: string): Promise<Said> =>
-  new Promise((resolve) => {
-    execFile(
-      command,
-      [...args],
-      { env: environment(), timeout: patienceMs, maxBuffer: 2 ** 26, ...(cwd === undefined ? {} : { cwd }) },
-      (error, stdout, stderr) =>
-        resolve({
-          code: error === null ? 0 : typeof error.code === 'number' ? error.code : null,
-          stdout,
-          stderr,
-          isMissing: (error as NodeJS.ErrnoException | null)?.code === 'ENOENT',
-        }),
-    );
-  });
+const say = (command: string, args: readonly string[], folder?: string): Promise<Ended> =>
+  runProgram(command, args, { environment: environment(), limit: patienceSeconds, kept, ...(folder === undefined ? {} : { folder }) });
 
 const missing = (command: string) =>
   fail(
@@ -42,11 +23,11 @@ const missing = (command: string) =>
     'Run this on a login node of the cluster, or run the tasks on this machine with --on local.',
   );
 
-const firstLine = ({ code, stderr, stdout }: Said, command: string): string =>
-  (stderr.trim() || stdout.trim()).split('\n')[0] || (code === null ? `${command} gave no answer in ${patienceMs / 1000} s` : `${command} ended with ${code}`);
+const firstLine = ({ code, errors, out }: Ended, command: string): string =>
+  (errors.trim() || out.trim()).split('\n')[0] || (code === null ? `${command} gave no answer in ${patienceSeconds} s` : `${command} ended with ${code}`);
 
-const refused = (said: Said, command: string): Result<never> =>
-  said.isMissing
+const refused = (said: Ended, command: string): Result<never> =>
+  said.absent
     ? missing(command)
     : fail('conflict', `Slurm did not do it: ${firstLine(said, command)}.`, 'Look at the "slurm" settings of the sweep, and ask "sinfo" what there is.');
 
@@ -59,7 +40,7 @@ export interface Slurm {
   look(tasks: readonly string[]): Promise<{ readonly seen: ReadonlyMap<string, Sight>; readonly unsure: Fault | null }>;
   /** Jobs of this name that are queued or running. */
   named(name: string): Promise<Result<readonly string[]>>;
-  /** Tasks that one array may have. */
+  /** Tasks that one array may have: Slurm's MaxArraySize. */
   largestArray(): Promise<Result<number>>;
 }
 
@@ -100,38 +81,42 @@ export function openSlurm(cluster: string | undefined): Slurm {
   return {
     async submit(folder, script, options = []) {
       const said = await say('sbatch', ['--parsable', ...on, ...options, script], folder);
-      const [, job] = /^(\d+)(;|\s|$)/.exec(said.stdout.trim()) ?? [];
+      const [, job] = /^(\d+)(;|\s|$)/.exec(said.out.trim()) ?? [];
       return said.code === 0 && job !== undefined ? ok(job) : refused(said, 'sbatch');
     },
     async cancel(jobs) {
       const said = await say('scancel', [...on, ...jobs]);
       // One that has ended by then is no fault.
-      return said.code === 0 || /Invalid job id|already/i.test(said.stderr) ? ok(undefined) : refused(said, 'scancel');
+      return said.code === 0 || /Invalid job id|already/i.test(said.errors) ? ok(undefined) : refused(said, 'scancel');
     },
     async look(tasks) {
       const jobs = [...new Set(tasks.map((task) => task.split('_')[0]))].join(',');
       const queue = await say('squeue', [...on, '-h', '-r', '-t', 'all', '-j', jobs, '-o', '%F|%K|%T|%r|%N']);
       // A single number that Slurm has forgotten is an error to squeue, and no error here.
-      const isForgotten = /Invalid job id/i.test(queue.stderr);
-      const sights = readQueue(queue.stdout);
+      const isForgotten = /Invalid job id/i.test(queue.errors);
+      const sights = readQueue(queue.out);
       if (queue.code !== 0 && !isForgotten) {
-        const { fault } = queue.isMissing ? missing('squeue') : fail('conflict', `Slurm can't be asked: ${firstLine(queue, 'squeue')}.`);
+        const { fault } = queue.absent ? missing('squeue') : fail('conflict', `Slurm can't be asked: ${firstLine(queue, 'squeue')}.`);
         return { seen: sights, unsure: fault };
       }
       if (tasks.every((task) => sights.has(task))) return { seen: sights, unsure: null };
       const accounting = await say('sacct', [...on, '-X', '-n', '-P', '-j', jobs, '--format=JobID,State,ExitCode,NodeList']);
       // A site may have no accounting: then what left the queue is forgotten.
-      const seen = accounting.code === 0 ? new Map([...readAccounting(accounting.stdout), ...sights]) : sights;
+      const seen = accounting.code === 0 ? new Map([...readAccounting(accounting.out), ...sights]) : sights;
       return { seen, unsure: null };
     },
     async named(name) {
       const said = await say('squeue', [...on, '-h', '-t', 'all', '-n', name, '-o', '%F']);
-      return said.code === 0 ? ok([...new Set(said.stdout.match(/^\d+$/gm) ?? [])]) : refused(said, 'squeue');
+      return said.code === 0 ? ok([...new Set(said.out.match(/^\d+$/gm) ?? [])]) : refused(said, 'squeue');
     },
     async largestArray() {
       const said = await say('scontrol', [...on, 'show', 'config']);
-      const [, most] = /^MaxArraySize\s*=\s*(\d+)/m.exec(said.stdout) ?? [];
-      return said.code === 0 ? ok(most === undefined ? 1000 : Number(most) - 1) : refused(said, 'scontrol');
+      const [, most] = /^MaxArraySize\s*=\s*(\d+)/m.exec(said.out) ?? [];
+      if (said.code !== 0) return refused(said, 'scontrol');
+      // Indices begin at 0 and stay below it; at 0 there are no arrays.
+      return most === '0'
+        ? fail('unsupported', 'Slurm takes no job arrays here (MaxArraySize is 0).', 'Ask the site, or run the tasks on this machine with --on local.')
+        : ok(Number(most ?? 1001));
     },
   };
 }

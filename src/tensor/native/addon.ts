@@ -6,7 +6,7 @@ import { readBytes } from '../../files/read';
 import { refuse, unwrap } from '../../protocol/fault';
 import { libraryNames, type Work } from './library';
 import { sourcesFolder } from './place';
-import { lastWords, runProgram, went } from './programs';
+import { lastWords, runProgram, went } from '../../files/programs';
 
 export interface Addon {
   readonly addon: string;

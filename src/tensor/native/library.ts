@@ -6,7 +6,7 @@ import { kindOf, listFolder, makeFolder, removeFolder, renameDurably } from '../
 import { refuse, unwrap } from '../../protocol/fault';
 import { bytes } from '../../protocol/numbers';
 import { type Pinned, pinned, pinnedCuda, pinnedGpu, tensorflowVersion } from './pinned';
-import { type Ended, lastWords, runProgram, went } from './programs';
+import { type Ended, lastWords, runProgram, went } from '../../files/programs';
 
 export const libraryNames = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as const;
 

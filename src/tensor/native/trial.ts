@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { fail, ok, type Result } from '../../protocol/fault';
 import type { NativeManifest } from './place';
-import { lastWords, runProgram } from './programs';
+import { lastWords, runProgram } from '../../files/programs';
 
 export interface Trial {
   readonly threads: number;

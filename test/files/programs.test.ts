@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { pinned, pinnedCuda, pinnedGpu } from '../../src/tensor/native/pinned';
-import { runProgram } from '../../src/tensor/native/programs';
-import { temporaryFolder } from '../files/temporary-folder';
+import { runProgram } from '../../src/files/programs';
+import { temporaryFolder } from './temporary-folder';
 
 describe('programs that the set-up starts', () => {
   it('find nothing in the folder that the user is in', async () => {

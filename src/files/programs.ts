@@ -14,31 +14,48 @@ export interface Ended {
 
 export interface ProgramOptions {
   readonly signal?: AbortSignal;
-  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * What a cancel does. `kill` (default): ends it at once and rejects. `ask`: sends SIGINT, once, and waits for its orderly end; the program has a
+   * group of its own then, so that Ctrl-C in a terminal reaches it through `signal` alone.
+   */
+  readonly onCancel?: 'kill' | 'ask';
+  /** Laid over this process's own; undefined takes a variable away. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where it is started; the root of the disk where left out. */
+  readonly folder?: string;
   /** Seconds after which it is ended. */
   readonly limit?: number;
+  /** Characters kept of what it says, its last. */
+  readonly kept?: number;
 }
 
-const mostKept = 2 ** 20;
+// Python looks for modules where it was started, and a compiler for its parts: not in a folder that came from somebody else.
+const root = path.parse(process.execPath).root;
 
-/** Never rejects but for a cancel, which ends the program. */
-export const runProgram = (program: string, args: readonly string[], { signal, environment, limit }: ProgramOptions = {}): Promise<Ended> =>
+/** Never rejects but for a cancel that ends the program. */
+export const runProgram = (
+  program: string,
+  args: readonly string[],
+  { signal, onCancel = 'kill', environment, folder = root, limit, kept = 2 ** 20 }: ProgramOptions = {},
+): Promise<Ended> =>
   new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
+    const kills = onCancel === 'kill';
+    if (kills) signal?.throwIfAborted();
     const said = { out: '', errors: '' };
     const child = spawn(program, [...args], {
       env: { ...process.env, ...environment },
-      // Python looks for modules where it was started, and a compiler for its parts: not in a folder that came from somebody else.
-      cwd: path.parse(process.execPath).root,
+      cwd: folder,
+      detached: !kills,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: limit === undefined ? undefined : limit * 1000,
       killSignal: 'SIGKILL',
     });
-    const stop = () => child.kill('SIGKILL');
+    const stop = () => child.kill(kills ? 'SIGKILL' : 'SIGINT');
     signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
     const end = (how: Pick<Ended, 'code' | 'signal' | 'absent'>) => {
       signal?.removeEventListener('abort', stop);
-      if (signal?.aborted) reject(signal.reason);
+      if (kills && signal?.aborted) reject(signal.reason);
       else resolve({ ...how, ...said });
     };
     for (const [stream, name] of [
@@ -47,11 +64,11 @@ export const runProgram = (program: string, args: readonly string[], { signal, e
     ] as const) {
       stream.setEncoding('utf8');
       stream.on('data', (text: string) => {
-        said[name] = (said[name] + text).slice(-mostKept);
+        said[name] = (said[name] + text).slice(-kept);
       });
     }
     child.once('error', (error) => {
-      said.errors += error.message;
+      said.errors += `\n${error.message}`;
       end({ code: null, signal: null, absent: true });
     });
     child.once('close', (code, endedBy) => end({ code, signal: endedBy, absent: false }));
