@@ -75,8 +75,8 @@ function drawPrompts({ target, run }: WorkbenchState, theme: Theme): void {
 let shown: { readonly page: string; readonly problem: string | undefined } | null = null;
 
 /** A page that is turned to begins at its top, and so does one on which something went wrong: the banner stands there. */
-function turnPage({ step, run, comparison, problem }: WorkbenchState): void {
-  const subject = { model: '', find: '', unlearn: run?.id, compare: comparison?.run, export: comparison?.run }[step] ?? '';
+function turnPage({ step, run, comparison, sweep, problem }: WorkbenchState): void {
+  const subject = { model: '', find: '', unlearn: run?.id, compare: sweep ? `sweep ${sweep.name}` : comparison?.run, export: comparison?.run }[step] ?? '';
   const now = { page: `${step} ${subject}`, problem: problem?.title };
   const isNew = now.page !== shown?.page || (now.problem !== undefined && now.problem !== shown.problem);
   if (shown && isNew) window.scrollTo(0, 0);

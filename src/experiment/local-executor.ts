@@ -1,37 +1,8 @@
 /** Tasks as processes of this machine, some at a time. */
-import { spawn } from 'node:child_process';
 import os from 'node:os';
-import { openLog } from '../files/log-file';
-import { readText } from '../files/read';
-import { type Executor, lastLine, orCancelled, type Sight, type TaskCommand } from './executor';
+import { leaveProgram } from '../files/programs';
+import { type Executor, orCancelled, type Sight, type TaskCommand } from './executor';
 import { takeAsked, writeLocalState } from './local-state';
-
-/**
- * Starts this program again. A group of its own: Ctrl-C in a terminal reaches it through `signal` alone, which asks for an orderly end, once.
- * It writes its log itself, and goes on where this process is killed.
- */
-async function runTask(program: string, { args, log }: TaskCommand, signal: AbortSignal): Promise<{ how: string; lastWords: string }> {
-  // A log that can't be written is no reason to lose the run.
-  const opened = await openLog(log, `${new Date().toISOString()} on ${os.hostname()}`);
-  const output = opened.ok ? opened.value.fd : 'ignore';
-  const child = spawn(process.execPath, [program, ...args], { detached: true, stdio: ['ignore', output, output] });
-  let failure = '';
-  const stop = () => child.kill('SIGINT');
-  signal.addEventListener('abort', stop);
-  const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => {
-      failure = error.message;
-      resolve('could not be started');
-    });
-    child.once('close', (code, name) => resolve(code === null ? `ended by ${name}` : `exit ${code}`));
-  });
-  if (signal.aborted) stop();
-  const how = await ended;
-  if (opened.ok) await opened.value.close();
-  signal.removeEventListener('abort', stop);
-  const said = failure === '' ? await readText(log) : null;
-  return { how, lastWords: said?.ok ? lastLine(said.value) : failure };
-}
 
 /** How often it is looked for tasks that others asked to end. */
 const lookMs = 1000;
@@ -69,7 +40,10 @@ export function localExecutor(program: string, workers: number, folder: string):
     stops.set(task.id, stop);
     seen.set(task.id, { at: 'running', where: os.hostname() });
     isChanged();
-    const { how, lastWords } = await runTask(program, task, stop.signal);
+    // A group of its own: Ctrl-C in a terminal reaches it through the signal alone, which asks for an orderly end, once.
+    const line = `${new Date().toISOString()} on ${os.hostname()}`;
+    const { ended } = await leaveProgram(process.execPath, [program, ...task.args], { log: task.log, line, signal: stop.signal });
+    const { how, lastWords } = await ended;
     words.set(task.id, lastWords);
     seen.set(task.id, { at: 'ended', how, where: os.hostname() });
     busy--;

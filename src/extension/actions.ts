@@ -16,6 +16,7 @@ import { tell } from './notices';
 import { runActionsOf } from './run-actions';
 import { saveFigure } from './save-figure';
 import { shownName } from './shown-name';
+import type { SweepActions } from './sweep-actions';
 import type { Jobs } from './workbench/job';
 import type { Figures, Loop } from './workbench/loop';
 import { neutralPreset, neutralSources } from './workbench/neutral';
@@ -29,6 +30,7 @@ export interface ActionParts {
   readonly figures: Store<Figures>;
   readonly loop: Loop;
   readonly exports: ExportActions;
+  readonly sweeps: SweepActions;
   readonly selection: EditorSelection;
   readonly jobs: Jobs;
   readonly panel: PanelHolder;
@@ -69,7 +71,21 @@ export interface Actions {
   act(message: WebviewMessage): Promise<void>;
 }
 
-export function actionsOf({ context, store, figures, loop, exports, selection, jobs, panel, setUpNative, log, report, workspace }: ActionParts): Actions {
+export function actionsOf({
+  context,
+  store,
+  figures,
+  loop,
+  exports,
+  sweeps,
+  selection,
+  jobs,
+  panel,
+  setUpNative,
+  log,
+  report,
+  workspace,
+}: ActionParts): Actions {
   const answerDocuments = createAnswerDocuments();
   context.subscriptions.push(answerDocuments);
   const runActions = runActionsOf({ loop, store, workspace, report });
@@ -185,6 +201,8 @@ export function actionsOf({ context, store, figures, loop, exports, selection, j
       const file = wanted ? await askForParaphrases() : undefined;
       if (!wanted || file) await loop.comparison.runAudit(audit, file?.fsPath);
     },
+    sweep: ({ action }) => sweeps.onPage(action),
+    taskLog: ({ task }) => sweeps.showLogOf(task),
     runAgain: ({ run }) => loop.runAgain(run),
     saveFigure: (figure) => saveFigure(figure, workspace(), report),
     export: ({ form }) => exports.ask(form),

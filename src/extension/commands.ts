@@ -4,7 +4,9 @@ import type { RunRow } from '../protocol/workbench';
 import type { Actions } from './actions';
 import { type CommandId, commandTable } from './command-table';
 import type { PromptActions } from './prompt-actions';
+import type { SweepActions } from './sweep-actions';
 import type { ExpertNode } from './trees/experts';
+import { type HistoryNode, rowOf } from './trees/history-nodes';
 import type { PromptNode } from './trees/prompts';
 
 /** The explorer gives the file under the cursor and all that are selected. */
@@ -13,7 +15,15 @@ const filesOf = (first: unknown, all: unknown): readonly vscode.Uri[] => {
   return list.filter((file) => file instanceof vscode.Uri);
 };
 
-export function registerCommands(actions: Actions, prompts: PromptActions): readonly vscode.Disposable[] {
+/** On a run, or on a task that has one. */
+const onRun =
+  (act: (row: RunRow) => unknown) =>
+  (node: unknown): unknown => {
+    const row = node === undefined ? null : rowOf(node as HistoryNode);
+    return row === null ? undefined : act(row);
+  };
+
+export function registerCommands(actions: Actions, prompts: PromptActions, sweeps: SweepActions): readonly vscode.Disposable[] {
   const handlers: Readonly<Record<CommandId, (argument: unknown, others: unknown) => unknown>> = {
     'uoe.openCheckpoint': (folder) => actions.openCheckpoint(folder instanceof vscode.Uri ? folder : undefined),
     'uoe.useDemo': () => actions.useDemo(),
@@ -39,15 +49,24 @@ export function registerCommands(actions: Actions, prompts: PromptActions): read
     'uoe.removePrompts': (node) => prompts.remove(node as PromptNode | undefined),
     'uoe.openPrompt': (node) => prompts.open(node as PromptNode | undefined),
     'uoe.stopRun': () => actions.stopRun(),
-    'uoe.showRun': (row) => row !== undefined && actions.showRun(row as RunRow),
-    'uoe.compareRun': (row) => row !== undefined && actions.compareRun(row as RunRow),
-    'uoe.runAgain': (row) => row !== undefined && actions.runAgain(row as RunRow),
-    'uoe.openReport': (row) => row !== undefined && actions.openReport(row as RunRow),
-    'uoe.openRunFolder': (row) => row !== undefined && actions.openRunFolder(row as RunRow),
-    'uoe.deleteRun': (row) => row !== undefined && actions.deleteRun(row as RunRow),
-    'uoe.resumeRun': (row) => row !== undefined && actions.resumeRun(row as RunRow),
-    'uoe.exportRun': (row) => row !== undefined && actions.exportRun(row as RunRow),
+    'uoe.showRun': onRun(actions.showRun),
+    'uoe.compareRun': onRun(actions.compareRun),
+    'uoe.runAgain': onRun(actions.runAgain),
+    'uoe.openReport': onRun(actions.openReport),
+    'uoe.openRunFolder': onRun(actions.openRunFolder),
+    'uoe.deleteRun': onRun(actions.deleteRun),
+    'uoe.resumeRun': onRun(actions.resumeRun),
+    'uoe.exportRun': onRun(actions.exportRun),
     'uoe.compareAnswers': () => actions.compareAnswers(),
+    'uoe.startSweep': (file) => sweeps.start(file instanceof vscode.Uri ? file : undefined),
+    'uoe.dryRunSweep': (file) => sweeps.dryRun(file instanceof vscode.Uri ? file : undefined),
+    'uoe.showSweep': (node) => sweeps.showPage(node as HistoryNode | undefined),
+    'uoe.resumeSweep': (node) => sweeps.goOn(node as HistoryNode | undefined),
+    'uoe.runFailed': (node) => sweeps.runFailed(node as HistoryNode | undefined),
+    'uoe.cancelSweep': (node) => sweeps.cancel(node as HistoryNode | undefined),
+    'uoe.runTask': (node) => sweeps.runTask(node as HistoryNode | undefined),
+    'uoe.cancelTask': (node) => sweeps.cancelTask(node as HistoryNode | undefined),
+    'uoe.showTaskLog': (node) => sweeps.showLog(node as HistoryNode | undefined),
     'uoe.refreshRuns': () => actions.refreshRuns(),
     'uoe.setUpNative': () => actions.setUpNative(),
     'uoe.restartEngine': () => actions.restartEngine(),

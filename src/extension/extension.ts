@@ -25,7 +25,11 @@ import { followRuns } from './run-watch';
 import { keepFile, saveSelection } from './selection-file';
 import { engineSettings, followSettings } from './settings';
 import { foldersElsewhere } from './shown-name';
+import { slurmSettings } from './slurm-settings';
 import { createStatus } from './status';
+import { offerRest, sweepActionsOf } from './sweep-actions';
+import { commandLine } from './sweep-cli';
+import { followSweeps } from './sweep-watch';
 import { createExpertTree, followTarget } from './trees/experts';
 import { createModelTree, followJobs } from './trees/model';
 import { createPromptTree } from './trees/prompts';
@@ -37,6 +41,7 @@ import { initialState } from './workbench/initial';
 import { createJobs } from './workbench/job';
 import { createLoop, type Figures, type Loop, type Memento } from './workbench/loop';
 import { createStore, type Store } from './workbench/store';
+import { createSweeps, type Sweeps } from './workbench/sweeps';
 import { translateWith } from './workbench/text';
 import { createPanelHolder, type PanelHolder } from './workbench-panel';
 
@@ -117,6 +122,7 @@ export interface ExtensionApi {
   readonly store: Store<WorkbenchState>;
   readonly figures: Store<Figures>;
   readonly loop: Loop;
+  readonly sweeps: Sweeps['store'];
   readonly enginePid: () => number | undefined;
   readonly cancelJob: () => void;
   /** As if the page had asked. */
@@ -172,6 +178,26 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   });
   const exporting = createExporting({ engine, store, jobs, workspace: () => workspaceUri(context).fsPath, model: () => loop.memento().model });
   const exports = exportActionsOf({ exporting, store, workspace: () => workspaceUri(context), report: notify.report, clean });
+  const slurm = () => {
+    const settings = vscode.workspace.getConfiguration('uoe.slurm');
+    return slurmSettings((field) => settings.get(field));
+  };
+  const sweeps = createSweeps({
+    workspace: () => workspaceUri(context).fsPath,
+    records: loop.records,
+    refreshRuns: loop.refreshRuns,
+    pollSeconds: () => slurm().pollSeconds ?? 30,
+    isVisible: () => runView.visible || (store.get().sweep !== null && panel.isVisible()),
+  });
+  const sweepActions = sweepActionsOf({
+    sweeps,
+    commands: commandLine(context.asAbsolutePath('dist/cli.js')),
+    store,
+    workspace: () => workspaceUri(context),
+    site: slurm,
+    show: () => panel.open(),
+    report: notify.report,
+  });
   const selection = watchEditorSelection();
   const promptActions = promptActionsOf({ store, figures, loop, selection });
   const actions = actionsOf({
@@ -180,6 +206,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     figures,
     loop,
     exports,
+    sweeps: sweepActions,
     selection,
     jobs,
     panel,
@@ -212,7 +239,8 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   const promptView = vscode.window.createTreeView('uoe.prompts', { treeDataProvider: prompts, manageCheckboxStateManually: true, showCollapseAll: true });
   const models = createModelTree(store);
   const modelView = vscode.window.createTreeView('uoe.model', { treeDataProvider: models });
-  const runs = createRunTree(store, 'uoe.showRun');
+  const runs = createRunTree(store, 'uoe.showRun', sweeps.store);
+  const runView = vscode.window.createTreeView('uoe.runs', { treeDataProvider: runs });
   const status = createStatus('uoe.showWorkbench');
   const showStatus = () => status.update(store.get(), figures.get().steps.rows.at(-1)?.step ?? 0);
   const stopStatus = [store.subscribe(showStatus), figures.subscribe(showStatus), keepContexts(store)];
@@ -222,7 +250,7 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     ...registerAgentTools(agents),
     registerMcpServer(context.asAbsolutePath('dist/cli.js'), context.extension.packageJSON.version as string),
     log,
-    ...registerCommands(actions, promptActions),
+    ...registerCommands(actions, promptActions, sweepActions),
     selection,
     expertView,
     { dispose: followTarget(expertView, store) },
@@ -234,9 +262,13 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     modelView,
     { dispose: followJobs(modelView, store) },
     models,
-    vscode.window.createTreeView('uoe.runs', { treeDataProvider: runs }),
+    runView,
     followSettings(store, loop.restartEngine),
     followRuns(workspaceUri(context), loop.refreshRuns),
+    followSweeps(workspaceUri(context), sweeps, store, runView),
+    offerRest(sweeps, sweepActions),
+    sweepActions,
+    sweeps,
     vscode.window.registerWebviewPanelSerializer(panelType, {
       async deserializeWebviewPanel(restored) {
         panel.restore(restored);
@@ -260,5 +292,5 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
     exports,
     loop,
   );
-  return { store, figures, loop, enginePid: engine.pid, cancelJob: jobs.cancel, act: actions.act, panel };
+  return { store, figures, loop, sweeps: sweeps.store, enginePid: engine.pid, cancelJob: jobs.cancel, act: actions.act, panel };
 }

@@ -1,6 +1,8 @@
 /** Other programs: run to their end, with what they said. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { openLog } from './log-file';
+import { readText } from './read';
 
 export interface Ended {
   /** null where it was ended by a signal or could not be started. */
@@ -73,6 +75,55 @@ export const runProgram = (
     });
     child.once('close', (code, endedBy) => end({ code, signal: endedBy, absent: false }));
   });
+
+export interface LeftOptions {
+  /** To which it writes all that it says. */
+  readonly log: string;
+  /** The log's line before that. */
+  readonly line: string;
+  /** Sends SIGINT, once. */
+  readonly signal?: AbortSignal;
+  readonly environment?: ProgramOptions['environment'];
+  readonly folder?: string;
+}
+
+export interface LeftEnd {
+  readonly code: number | null;
+  /** `exit 1`, `ended by SIGKILL`, `could not be started` */
+  readonly how: string;
+  /** The last line of its log, or why it could not be started. */
+  readonly lastWords: string;
+}
+
+/**
+ * A program that goes on where this process is gone: in a group of its own, its log written by itself. Resolves when it was started; `ended` is for as long
+ * as this process lives. A log that can't be opened is no reason to lose the work.
+ */
+export async function leaveProgram(
+  program: string,
+  args: readonly string[],
+  { log, line, signal, environment, folder }: LeftOptions,
+): Promise<{ readonly ended: Promise<LeftEnd> }> {
+  const opened = await openLog(log, line);
+  const output = opened.ok ? opened.value.fd : 'ignore';
+  const env = { ...process.env, ...environment };
+  const child = spawn(program, [...args], { env, cwd: folder, detached: true, stdio: ['ignore', output, output], windowsHide: true });
+  const end = new Promise<{ readonly code: number | null; readonly how: string; readonly failure: string }>((resolve) => {
+    child.once('error', ({ message }) => resolve({ code: null, how: 'could not be started', failure: message }));
+    child.once('close', (code, name) => resolve({ code, how: code === null ? `ended by ${name}` : `exit ${code}`, failure: '' }));
+  });
+  if (opened.ok) await opened.value.close();
+  const stop = () => child.kill('SIGINT');
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted) stop();
+  const ended = end.then(async ({ code, how, failure }): Promise<LeftEnd> => {
+    signal?.removeEventListener('abort', stop);
+    const said = failure === '' ? await readText(log) : null;
+    const lines = said?.ok ? said.value.split('\n').map((own) => own.trim()) : [];
+    return { code, how, lastWords: failure || (lines.findLast((own) => own !== '') ?? '') };
+  });
+  return { ended };
+}
 
 export const went = ({ code }: Ended): boolean => code === 0;
 

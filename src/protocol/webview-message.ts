@@ -16,6 +16,11 @@ const runName = z
   .string()
   .max(200)
   .regex(/^[^./\\][^/\\]*$/);
+/** A task of a sweep: no path. */
+const taskName = z
+  .string()
+  .max(64)
+  .regex(/^[\w-]+$/);
 /** A heatmap of 94 × 128 as SVG is below 2 MB. */
 const mostFigureCharacters = 16_000_000;
 const settingsPatch = z
@@ -72,6 +77,8 @@ export const webviewMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('dismissInterrupted') }).strict(),
   z.object({ type: z.literal('steer'), action: z.enum(['pause', 'continue', 'keep', 'discard']) }).strict(),
   z.object({ type: z.literal('cancel'), id: index.optional() }).strict(),
+  z.object({ type: z.literal('sweep'), action: z.enum(['close', 'goOn', 'runFailed', 'cancel']) }).strict(),
+  z.object({ type: z.literal('taskLog'), task: taskName }).strict(),
   z.object({ type: z.literal('showRun'), run: runName }).strict(),
   z.object({ type: z.literal('compare'), before: runName.nullable(), after: runName }).strict(),
   z.object({ type: z.literal('readRouting'), prompts: z.enum(['forget', 'retain']) }).strict(),

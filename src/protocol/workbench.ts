@@ -8,6 +8,7 @@ import type { BackendInfo, ExportResult, ModelInfo, RunChanges } from './engine'
 import type { MapComponent, MapPlan, MapSet } from './knowledge-map';
 import type { ConcentrationView, DoctorView, PreviewView, PromptList, PromptsView, PromptTicks, TokenStrip } from './prompts-view';
 import type { CheckRecord, ExpertId, PairedChange, RankedExpert, RunStatus, StepRecord } from './records';
+import type { SweepPage } from './sweep-view';
 
 export const stepNames = ['model', 'find', 'unlearn', 'compare', 'export'] as const;
 export type WorkbenchStep = (typeof stepNames)[number];
@@ -415,6 +416,8 @@ export interface WorkbenchState {
   readonly plan: PlanView | null;
   readonly run: RunView | null;
   readonly comparison: ComparisonView | null;
+  /** The sweep whose table is shown in place of a comparison. */
+  readonly sweep: SweepPage | null;
   readonly changes: ChangesView | null;
   readonly exported: ExportView | null;
   readonly runs: readonly RunRow[];

@@ -12,7 +12,12 @@ interface Manifest {
   readonly capabilities: { readonly untrustedWorkspaces: { readonly supported: unknown; readonly restrictedConfigurations: readonly string[] } };
   readonly contributes: {
     readonly configuration: {
-      readonly properties: Readonly<Record<string, { readonly scope: string; readonly type: string; readonly enum?: unknown; readonly pattern?: string }>>;
+      readonly properties: Readonly<
+        Record<
+          string,
+          { readonly scope: string; readonly type: string; readonly enum?: unknown; readonly pattern?: string; readonly items?: { readonly pattern?: string } }
+        >
+      >;
     };
   };
 }
@@ -25,13 +30,14 @@ const sourcesOf = (room: string): readonly (readonly [file: string, text: string
     .map((file) => [file.replaceAll('\\', '/'), fs.readFileSync(path.join(room, file), 'utf8')] as const);
 
 describe('Restricted Mode', () => {
-  it('a workspace sets nothing until it is trusted, and no setting is free text that could name a program', () => {
+  it('a workspace sets nothing until it is trusted, and no setting is free text that could name a program, but for what a job on a cluster runs', () => {
     expect(capabilities.untrustedWorkspaces.supported).to.equal('limited');
     const settings = Object.entries(contributes.configuration.properties);
     expect(capabilities.untrustedWorkspaces.restrictedConfigurations).to.have.members(settings.map(([name]) => name));
-    for (const [name, { scope, type, enum: values, pattern }] of settings) {
+    for (const [name, { scope, type, enum: values, pattern, items }] of settings) {
       expect(['machine', 'machine-overridable'], name).to.include(scope);
-      expect(type === 'integer' || values !== undefined || pattern !== undefined, name).to.equal(true);
+      const isNoText = type === 'integer' || type === 'number' || values !== undefined || pattern !== undefined || items?.pattern !== undefined;
+      expect(isNoText, name).to.equal(!/^uoe\.slurm\.(preamble|wrapper|program)$/.test(name));
     }
   });
 

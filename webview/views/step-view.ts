@@ -23,7 +23,7 @@ function recipeExperts(state: WorkbenchState): string | null {
 const active = ['running', 'paused', 'stopping'];
 
 export function stepView(step: WorkbenchStep, state: WorkbenchState): StepView {
-  const { model, target, run, comparison, changes, exported, attribution } = state;
+  const { model, target, run, comparison, sweep, changes, exported, attribution } = state;
   switch (step) {
     case 'model':
       return { locked: false, done: model !== null, line: model?.name ?? t('open one') };
@@ -40,6 +40,7 @@ export function stepView(step: WorkbenchStep, state: WorkbenchState): StepView {
       return { locked: false, done: run !== null, line: run ? t('run {0} · {1}', run.number, statusWords[run.status]) : (recipeExperts(state) ?? t('ready')) };
     }
     case 'compare':
+      if (sweep) return { locked: false, done: false, line: sweep.name };
       return comparison ? { locked: false, done: true, line: t('run {0}', comparison.number) } : { locked: true, done: false, line: t('needs a run') };
     case 'export':
       return comparison

@@ -15,6 +15,7 @@ import { planStep } from './plan';
 import { isProblemPage } from './problem-page';
 import { rail } from './rail';
 import { runStep } from './run';
+import { sweepPage } from './sweep';
 
 function problem({ title, text, actions }: ProblemView, send: ViewContext['send']): TemplateResult {
   return banner(
@@ -47,6 +48,7 @@ function step(context: ViewContext): Content {
         );
       return state.plan ? planStep(context, state.plan, state.target) : nothing;
     case 'compare':
+      if (state.sweep) return sweepPage(context, state.sweep);
       return state.comparison
         ? compareStep(context, state.comparison)
         : nothingYet(t('No finished run yet'), t('Run an unlearning job, then compare it with the original here.'), t('Go to Unlearn'), go('unlearn'));

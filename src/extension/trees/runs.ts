@@ -1,11 +1,16 @@
-/** Run history: the runs of this workspace, newest first, with what they did to the forget and utility scores. */
+/** Run history: the runs of this workspace, newest first, with what they did to the forget and utility scores; sweeps with what becomes of their tasks. */
 import * as vscode from 'vscode';
 import { plainText } from '../../protocol/plain-text';
 import type { RunStatus } from '../../protocol/records';
 import { methodName } from '../../protocol/run-table';
+import type { SweepView, TaskKind } from '../../protocol/sweep-view';
 import type { RunRow, WorkbenchState } from '../../protocol/workbench';
+import type { CommandId } from '../command-table';
 import { scoreChanges } from '../run-actions';
+import { sweepCounts } from '../sweep-words';
+import { inWords } from '../workbench/engine-words';
 import type { Store } from '../workbench/store';
+import { contextOf, type HistoryNode, historyChildren, historyRoots, isRun, type SweepNode, type TaskNode } from './history-nodes';
 
 const icons: Readonly<Record<RunStatus, string>> = {
   running: 'sync~spin',
@@ -14,6 +19,20 @@ const icons: Readonly<Record<RunStatus, string>> = {
   cancelled: 'circle-slash',
   failed: 'error',
   interrupted: 'debug-disconnect',
+};
+
+const taskIcons: Readonly<Record<TaskKind, string>> = {
+  waiting: 'circle-outline',
+  queued: 'watch',
+  starting: 'sync~spin',
+  running: 'sync~spin',
+  done: 'pass',
+  failed: 'error',
+  cancelled: 'circle-slash',
+  stopped: 'debug-disconnect',
+  lost: 'debug-disconnect',
+  forgotten: 'question',
+  unknown: 'question',
 };
 
 /** At call time: the language is known by then. */
@@ -34,31 +53,72 @@ function describe(row: RunRow): string {
   return row.reason ? `${words}: ${row.reason}` : words;
 }
 
-export interface RunTree extends vscode.TreeDataProvider<RunRow> {
+function runItem(row: RunRow, openCommand: CommandId): vscode.TreeItem {
+  const item = new vscode.TreeItem(plainText(vscode.l10n.t('Run {0} · {1}', row.number, methodName(row.method))));
+  item.id = row.id;
+  item.description = plainText(describe(row));
+  item.iconPath = new vscode.ThemeIcon(icons[row.status]);
+  item.tooltip = plainText(`${row.id}: ${statusWords(row.status)}${row.reason ? `. ${row.reason}` : ''}`);
+  item.accessibilityInformation = {
+    label: plainText(vscode.l10n.t('Run {0}, {1}, {2}, {3}', row.number, row.method, statusWords(row.status), describe(row))),
+  };
+  item.command = { command: openCommand, title: vscode.l10n.t('Show Run'), arguments: [row] };
+  return item;
+}
+
+function sweepIcon({ isLive, isCutOff, counts }: SweepView): string {
+  if (isLive) return 'sync~spin';
+  if (isCutOff) return 'debug-disconnect';
+  if (counts.done === counts.all) return 'pass-filled';
+  return counts.failed > 0 ? 'warning' : 'circle-large-outline';
+}
+
+function sweepItem({ view }: SweepNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(plainText(vscode.l10n.t('Sweep {0}', view.name)), vscode.TreeItemCollapsibleState.Collapsed);
+  item.id = `sweep ${view.name}`;
+  item.description = plainText(sweepCounts(view));
+  item.iconPath = new vscode.ThemeIcon(sweepIcon(view));
+  const place = view.on === 'slurm' ? vscode.l10n.t('on the cluster') : view.on === 'local' ? vscode.l10n.t('on this machine') : '';
+  item.tooltip = plainText([view.file ?? view.name, place, sweepCounts(view)].filter((text) => text !== '').join('\n'));
+  item.accessibilityInformation = { label: plainText(vscode.l10n.t('Sweep {0}: {1}', view.name, sweepCounts(view))) };
+  return item;
+}
+
+/** A click on a run that is there opens its comparison, on another its log. */
+function taskItem(node: TaskNode, openCommand: CommandId): vscode.TreeItem {
+  const { view, task, row } = node;
+  const hasEarlier = task.earlier.length > 0;
+  const item = new vscode.TreeItem(plainText(task.name), hasEarlier ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None);
+  const words = inWords(task.words);
+  const isDone = task.kind === 'done' && row !== null;
+  item.id = `task ${view.name} ${task.id}`;
+  item.description = plainText(isDone ? describe(row) : words);
+  item.iconPath = new vscode.ThemeIcon(taskIcons[task.kind]);
+  item.tooltip = plainText([...(row ? [vscode.l10n.t('Run {0} · {1}', row.number, row.id)] : []), words].join('\n'));
+  item.accessibilityInformation = { label: plainText(`${task.name}: ${isDone ? describe(row) : words}`) };
+  item.command = isDone
+    ? { command: openCommand, title: vscode.l10n.t('Show Run'), arguments: [row] }
+    : { command: 'uoe.showTaskLog' satisfies CommandId, title: vscode.l10n.t('Show Log of the Task'), arguments: [node] };
+  return item;
+}
+
+export interface RunTree extends vscode.TreeDataProvider<HistoryNode> {
   dispose(): void;
 }
 
-export function createRunTree(store: Store<WorkbenchState>, openCommand: string): RunTree {
+export function createRunTree(store: Store<WorkbenchState>, openCommand: CommandId, sweeps?: Store<{ readonly sweeps: readonly SweepView[] }>): RunTree {
   const changed = new vscode.EventEmitter<undefined>();
-  const stop = store.subscribe((now, before) => now.runs !== before.runs && changed.fire(undefined));
+  const stops = [store.subscribe((now, before) => now.runs !== before.runs && changed.fire(undefined)), sweeps?.subscribe(() => changed.fire(undefined))];
   return {
     onDidChangeTreeData: changed.event,
-    getChildren: (row) => (row ? [] : [...store.get().runs]),
-    getTreeItem(row) {
-      const item = new vscode.TreeItem(plainText(vscode.l10n.t('Run {0} · {1}', row.number, methodName(row.method))));
-      item.id = row.id;
-      item.description = plainText(describe(row));
-      item.iconPath = new vscode.ThemeIcon(icons[row.status]);
-      item.contextValue = `run-${row.status}`;
-      item.tooltip = plainText(`${row.id}: ${statusWords(row.status)}${row.reason ? `. ${row.reason}` : ''}`);
-      item.accessibilityInformation = {
-        label: plainText(vscode.l10n.t('Run {0}, {1}, {2}, {3}', row.number, row.method, statusWords(row.status), describe(row))),
-      };
-      item.command = { command: openCommand, title: vscode.l10n.t('Show Run'), arguments: [row] };
+    getChildren: (node) => [...(node ? historyChildren(node, store.get().runs) : historyRoots(store.get().runs, sweeps?.get().sweeps ?? []))],
+    getTreeItem(node) {
+      const item = isRun(node) ? runItem(node, openCommand) : node.kind === 'sweep' ? sweepItem(node) : taskItem(node, openCommand);
+      item.contextValue = contextOf(node);
       return item;
     },
     dispose() {
-      stop();
+      for (const stop of stops) stop?.();
       changed.dispose();
     },
   };

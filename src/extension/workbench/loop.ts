@@ -111,6 +111,8 @@ export interface Loop {
   readonly comparison: Comparison;
   readonly effects: Effects;
   refreshRuns(): Promise<void>;
+  /** The history as it was read last. */
+  records(): readonly RunRecord[];
   /** The run's folder is gone: nothing shows it any more. */
   forgetRun(id: string): Promise<void>;
   discard(discarded: boolean): void;
@@ -154,6 +156,7 @@ const runRow = ({ id, number, method, status, reason, summary }: RunRecord): Run
 export function createLoop(around: Surroundings): Loop {
   const { engine, store, figures, jobs } = around;
   let model: string | null = null;
+  let records: readonly RunRecord[] = [];
   let preset: Preset = defaultPreset;
   let sources: Sources = noSources;
   let settings: PlanSettings | null = null;
@@ -451,13 +454,14 @@ export function createLoop(around: Surroundings): Loop {
   async function showRun(id: string, before: string | null = null, asked: string = place()): Promise<void> {
     if (asked !== place()) return;
     const isSame = state().comparison?.run === id;
-    if (await comparison.show(id, before)) set({ ...(asked === place() ? { step: 'compare' as const } : {}), ...(isSame ? {} : { exported: null }) });
+    if (await comparison.show(id, before)) set({ ...(asked === place() ? { step: 'compare' as const, sweep: null } : {}), ...(isSame ? {} : { exported: null }) });
   }
 
   async function refreshRuns(): Promise<void> {
     const { readHistory } = await history();
     const { runs } = await readHistory(diskReader, around.workspace());
     const newestFirst = runs.map(({ record }) => record).sort((a, b) => b.number - a.number);
+    records = runs.map(({ record }) => record);
     set({ runs: newestFirst.map(runRow) });
   }
 
@@ -603,6 +607,7 @@ export function createLoop(around: Surroundings): Loop {
     comparison,
     effects,
     refreshRuns,
+    records: () => records,
     async forgetRun(id) {
       const { comparison: shown, run, step } = state();
       if (shown?.run === id) set({ comparison: null, exported: null, step: step === 'compare' || step === 'export' ? 'unlearn' : step });

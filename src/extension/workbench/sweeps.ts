@@ -1,0 +1,108 @@
+/**
+ * The sweeps of the workspace, kept up to date while something of them is under way: whoever started them, this window, another one, a terminal,
+ * or a window that was closed since. Run folders are read every few seconds; Slurm is asked seldom, and not at all once nothing is left to ask.
+ */
+import path from 'node:path';
+import { isUnderWay, type Sight } from '../../experiment/executor';
+import type { RunRecord } from '../../protocol/records';
+import type { SweepPage, SweepView } from '../../protocol/sweep-view';
+import { createStore, type Store } from './store';
+
+/** Loaded when the workspace has sweeps: no window waits for it. */
+const reading = () => import('../../experiment/read-sweeps');
+const hands = () => import('../../experiment/sweep-hands');
+const locks = () => import('../../files/lock');
+
+export interface SweepSurroundings {
+  readonly workspace: () => string;
+  readonly records: () => readonly RunRecord[];
+  /** Reads the history again; `records` changes with it. */
+  readonly refreshRuns: () => Promise<void>;
+  readonly pollSeconds: () => number;
+  /** Somebody looks at the sweeps. */
+  readonly isVisible: () => boolean;
+}
+
+export interface Sweeps {
+  readonly store: Store<{ readonly sweeps: readonly SweepView[] }>;
+  /** Looks now; `anew`: also asks Slurm, whenever that was last. Never rejects. */
+  look(anew?: boolean): Promise<void>;
+  page(view: SweepView): Promise<SweepPage>;
+  dispose(): void;
+}
+
+/** A controller is not asked more often, whatever the settings say. */
+const shortestPoll = 10;
+const unseenPoll = 60;
+const lookEvery = { seen: 2000, unseen: 10_000 };
+
+export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isVisible }: SweepSurroundings): Sweeps {
+  const store = createStore<{ readonly sweeps: readonly SweepView[] }>({ sweeps: [] });
+  const asked = new Map<string, { readonly at: number; readonly sights: ReadonlyMap<string, Sight> }>();
+  const gone = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let going: Promise<void> | null = null;
+  let isWanted = false;
+  let isDisposed = false;
+
+  const isDue = (at: number) => Date.now() - at >= Math.max(shortestPoll, pollSeconds(), isVisible() ? 0 : unseenPoll) * 1000;
+
+  async function askSlurm(folder: string): Promise<ReadonlyMap<string, Sight>> {
+    const last = asked.get(folder);
+    if (last && (!isDue(last.at) || ![...last.sights.values()].some(isUnderWay))) return last.sights;
+    const { slurmSights } = await hands();
+    const sights = await slurmSights(folder);
+    asked.set(folder, { at: Date.now(), sights });
+    // A watcher does not hear what other machines write to a shared disk.
+    await refreshRuns();
+    return sights;
+  }
+
+  /** Nothing on the disk changes when the process of a run is killed. */
+  async function noticeLost(): Promise<void> {
+    const { isLockHeld } = await locks();
+    const running = records().filter(({ status, sweep, id }) => status === 'running' && sweep !== undefined && !gone.has(id));
+    for (const { id } of running) if (!(await isLockHeld(path.join(workspace(), '.uoe', 'runs', id, '.lock')))) gone.add(id);
+    if (running.some(({ id }) => gone.has(id))) await refreshRuns();
+  }
+
+  async function lookOnce(): Promise<void> {
+    await noticeLost();
+    const { readSweeps } = await reading();
+    const sweeps = await readSweeps(workspace(), records, askSlurm);
+    if (isDisposed) return;
+    if (JSON.stringify(sweeps) !== JSON.stringify(store.get().sweeps)) store.set({ sweeps });
+    clearTimeout(timer);
+    if (sweeps.some(({ isLive }) => isLive)) timer = setTimeout(() => void look(), isVisible() ? lookEvery.seen : lookEvery.unseen);
+  }
+
+  async function lookUntilNoneAsks(): Promise<void> {
+    while (isWanted && !isDisposed) {
+      isWanted = false;
+      // A disk that is away for a moment: what was seen last stays.
+      await lookOnce().catch(() => undefined);
+    }
+  }
+
+  function look(anew = false): Promise<void> {
+    if (anew) asked.clear();
+    isWanted = true;
+    going ??= lookUntilNoneAsks().finally(() => {
+      going = null;
+    });
+    return going;
+  }
+
+  return {
+    store,
+    look,
+    async page(view) {
+      const { readSweepPage } = await reading();
+      return readSweepPage(workspace(), view, records());
+    },
+    dispose() {
+      isDisposed = true;
+      clearTimeout(timer);
+    },
+  };
+}
