@@ -8,9 +8,10 @@ import type { RoutingRecord } from '../attribution/affinity';
 import { attributionRecord } from '../attribution/attribute';
 import { bytesOf, readSafetensors, type SafetensorsContent, type TensorToWrite, writeSafetensors } from '../checkpoint/safetensors';
 import { writeJson } from '../files/atomic-write';
+import { kindOf, listFolder } from '../files/folder';
 import { readJson } from '../files/read';
 import type { ScoredRow, Shard } from '../protocol/engine';
-import { fail, ok, type Result, refuse, unwrap } from '../protocol/fault';
+import { FaultError, fail, ok, type Result, refuse, unwrap } from '../protocol/fault';
 import type { AttributionRecord } from '../protocol/records';
 
 const rangeSchema = z.object({ from: z.int().min(0), to: z.int().min(0), of: z.int().min(1) });
@@ -218,6 +219,36 @@ export async function mergeScores(files: readonly string[]): Promise<Omit<ScoreP
 
 /** Endings tell parts apart: what is merged is either or. */
 export const partEnding = { attribution: '.safetensors', score: '.json' } as const;
+
+/** Whether the file is a whole part of its kind: one that was cut, or is something else, is made again. */
+export async function isPart(kind: keyof typeof partEnding, at: string): Promise<boolean> {
+  if (kind === 'score') {
+    const read = await readJson(at);
+    return read.ok && scorePartSchema.safeParse(read.value).success;
+  }
+  try {
+    await readAttributionPart(at);
+    return true;
+  } catch (error) {
+    if (error instanceof FaultError) return false;
+    throw error;
+  }
+}
+
+/** The parts in a folder, of which there must be some; other arguments are parts themselves. Throws FaultError. */
+export async function partsIn(given: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    given.map(async (at) => {
+      if (unwrap(await kindOf(at)) !== 'folder') return [at];
+      const endings: readonly string[] = Object.values(partEnding);
+      const names = unwrap(await listFolder(at)).flatMap(({ name }) => (endings.includes(path.extname(name)) && !name.startsWith('.') ? [name] : []));
+      return names.length > 0
+        ? names.sort().map((name) => path.join(at, name))
+        : refuse('not-found', `${at} holds no parts.`, 'Give the folder they were written to.');
+    }),
+  );
+  return found.flat();
+}
 
 /** What `merge` is given. */
 export function kindOfParts(files: readonly string[]): 'attribution' | 'score' {

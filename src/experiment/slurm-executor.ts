@@ -32,8 +32,10 @@ export interface SlurmSweep {
   readonly parallel: number | undefined;
   /** Bytes asked for a task; null asks for none. */
   readonly memory: number | null;
-  /** The command that writes the table once all have ended. */
+  /** The command that brings the results together once all have ended. */
   readonly merge: readonly string[];
+  /** A task that is stopped begins anew: it is not asked to save its state near the time limit. */
+  readonly startsOver?: boolean;
 }
 
 const submissionsFolder = (folder: string): string => path.join(folder, 'slurm');
@@ -59,7 +61,8 @@ export async function planSubmissions(sweep: SlurmSweep, tasks: readonly TaskCom
     const own = tasks.slice(part * largest, (part + 1) * largest);
     const folder = path.join(submissionsFolder(sweep.folder), String(first + part));
     const name = `uoe-${sweep.name.replace(/[^\w.-]+/g, '_')}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
-    const job: Job = { name, folder, profile: sweep.profile, program: sweep.program, memory: sweep.memory };
+    const { profile, program, memory, startsOver = false } = sweep;
+    const job: Job = { name, folder, profile, program, memory, startsOver };
     return { folder, name, tasks: own, manifest: manifestText(own), array: arrayScript(job, own.length, parallel), merge: mergeScript(job, sweep.merge) };
   });
 }
@@ -160,7 +163,7 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
         unwrap(await makeFolder(path.join(folder, 'logs')));
         unwrap(await writeAtomic(path.join(folder, 'manifest'), manifest));
         unwrap(await writeAtomic(path.join(folder, 'array.sh'), array));
-        unwrap(await writeAtomic(path.join(folder, 'table.sh'), merge));
+        unwrap(await writeAtomic(path.join(folder, 'merge.sh'), merge));
         const at = path.join(folder, 'submission.json');
         const submission: Submission = {
           name,
@@ -179,7 +182,7 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
         jobs.push(unwrap(job));
         unwrap(await writeJson(at, { ...submission, job: jobs[jobs.length - 1] }));
       }
-      unwrap(await slurm.submit(plans[plans.length - 1].folder, 'table.sh', [`--dependency=afterany:${jobs.join(':')}`, '--kill-on-invalid-dep=yes']));
+      unwrap(await slurm.submit(plans[plans.length - 1].folder, 'merge.sh', [`--dependency=afterany:${jobs.join(':')}`, '--kill-on-invalid-dep=yes']));
     },
     /** A task that one answer doesn't know is asked about once more before it counts as forgotten. */
     async states() {

@@ -13,6 +13,8 @@ export interface Job {
   readonly program: readonly string[];
   /** Bytes asked for a task; null asks for none. */
   readonly memory: number | null;
+  /** A task has no state to save near the time limit: put back into the queue it would begin anew, and meet the limit again. */
+  readonly startsOver: boolean;
 }
 
 /** A word of a shell that stands for itself. */
@@ -69,7 +71,7 @@ export function arrayScript(job: Job, count: number, parallel: number | undefine
     '--output=logs/%a.log',
     '--open-mode=append',
     '--requeue',
-    `--signal=B:USR1@${signalSeconds(profile)}`,
+    ...(job.startsOver ? [] : [`--signal=B:USR1@${signalSeconds(profile)}`]),
     ...(profile.time === undefined ? [] : [`--time=${profile.time}`]),
     ...(profile.cpus === undefined ? [] : [`--cpus-per-task=${profile.cpus}`]),
     ...(memory === null ? [] : [`--mem=${mebibytes(memory)}`]),
@@ -77,7 +79,7 @@ export function arrayScript(job: Job, count: number, parallel: number | undefine
     ...siteLines(profile),
   ];
   return `#!/bin/bash
-# Runs of a sweep: task K is line K+1 of "manifest" beside this file, the log of a run and its command.
+# Task K is line K+1 of "manifest" beside this file: its log and its command.
 # Submitted by UOE in its folder: sbatch --parsable array.sh
 ${header(options)}
 folder=${shellWord(job.folder)}
@@ -110,17 +112,17 @@ exit "\${code:-130}"
 `;
 }
 
-/** After the array, however it ended: the table of what is there. */
+/** After the array, however it ended: what is there is brought together. A table is small; parts of a reading are read at once. */
 export function mergeScript(job: Job, args: readonly string[]): string {
   const options = [
-    `--job-name=${job.name}-table`,
+    `--job-name=${job.name}-merge`,
     '--export=NONE',
-    '--output=table.log',
-    ...(job.memory === null ? [] : ['--mem=1024M']),
+    '--output=merge.log',
+    ...(job.memory === null ? [] : [`--mem=${job.startsOver ? mebibytes(job.memory) : '1024M'}`]),
     ...siteLines(job.profile),
   ];
   return `#!/bin/bash
-# Writes the results of a sweep once its array has ended; the run folders say what became of each task.
+# Brings the results together once the arrays have ended, and checks what each task has left.
 ${header(options)}${preambleOf(job.profile)}
 exec ${programWords(job)} ${shellWords(args)}
 `;

@@ -58,3 +58,22 @@ export function taskWords({ state, record }: Pick<TaskResult, 'state' | 'record'
   }
   return state === 'unfinished' ? `stopped${kept}; ${again}` : 'waiting';
 }
+
+/** The same of a shard of a reading, which leaves its part or nothing. */
+export function shardWords(isDone: boolean, sight: Sight | undefined): string {
+  if (isDone) return 'done';
+  switch (sight?.at) {
+    case undefined:
+      return 'waiting';
+    case 'queued':
+      return `queued: ${reasonWords(sight.why)}`;
+    case 'running':
+      return `running on ${sight.where}`;
+    case 'ended':
+      return `left no part (${seenWords(sight)})`;
+    case 'forgotten':
+      return 'left no part, and its job is forgotten; the same command takes it up again';
+    case 'unknown':
+      return `not known what becomes of it: ${sight.why}`;
+  }
+}

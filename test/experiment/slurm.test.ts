@@ -76,7 +76,7 @@ describe('the script of an array', () => {
   });
 
   const scriptOf = (profile: SlurmProfile, args: readonly string[]): string => {
-    const text = arrayScript({ name: 'uoe-x', folder, profile, program: [process.execPath, program], memory: 3 * 2 ** 30 }, 2, 1);
+    const text = arrayScript({ name: 'uoe-x', folder, profile, program: [process.execPath, program], memory: 3 * 2 ** 30, startsOver: false }, 2, 1);
     fs.writeFileSync(path.join(folder, 'manifest'), manifestText([0, 1].map((own) => ({ id: String(own), log, args: [...args, String(own)] }))));
     fs.writeFileSync(path.join(folder, 'array.sh'), text);
     return text;

@@ -1,9 +1,12 @@
+import path from 'node:path';
 import { Option } from 'commander';
+import { mergeAttribution } from '../../experiment/reading-parts';
 import { textTable } from '../../experiment/table';
 import { writeJson } from '../../files/atomic-write';
 import { refuse, unwrap } from '../../protocol/fault';
 import { expertName, fraction, percent } from '../../protocol/numbers';
 import type { AttributionRecord, ExpertId } from '../../protocol/records';
+import { inShards, isInShards, type ShardsFlags, shardsOptions } from '../in-shards';
 import { collected, numberAbove, readingOf, readingOptions, variantOf, variantOptions } from '../options';
 import { type ShardFlags, shardOf, shardOptions } from '../shard-flag';
 import { fileSources } from '../sources';
@@ -16,7 +19,7 @@ export interface EsftFlags {
   readonly esftScore?: 'affinity' | 'share';
 }
 
-interface Own extends EsftFlags, ShardFlags {
+interface Own extends EsftFlags, ShardFlags, ShardsFlags {
   readonly prompts: readonly string[];
   readonly against?: readonly string[];
   readonly trace?: string;
@@ -65,6 +68,12 @@ export const esftOptions = (): Option[] => [
   new Option('--esft-score <score>', 'score of the expert set (default: affinity)').choices(['affinity', 'share']),
 ];
 
+/** The same for a merge that is done elsewhere. */
+const esftArguments = ({ esft, esftP, esftScore }: EsftFlags): string[] =>
+  esft === undefined
+    ? []
+    : ['--esft', path.resolve(esft), ...(esftP === undefined ? [] : ['--esft-p', String(esftP)]), ...(esftScore ? ['--esft-score', esftScore] : [])];
+
 /** The record as JSON and text; its expert set as a file where one is asked for. */
 export async function attributionShown(
   { request, note }: Shell,
@@ -87,6 +96,7 @@ export const attribute = verb<[model: string], Own>({
     new Option('--against <file>', 'a second set to compare with; may be given several times').argParser(collected),
     ...esftOptions(),
     ...shardOptions(),
+    ...shardsOptions(),
     traceOption(),
     ...readingOptions(),
     ...variantOptions(),
@@ -95,6 +105,12 @@ export const attribute = verb<[model: string], Own>({
   async run(shell, [model], options) {
     const { request, workspace } = shell;
     const { prompts, against, seed } = options;
+    if (isInShards(options)) {
+      if (options.trace !== undefined) refuse('usage', 'A trace is of one process.', 'Give --trace without --shards.');
+      const merging = [...(seed === undefined ? [] : ['--seed', String(seed)]), ...esftArguments(options)];
+      const merged = async (files: readonly string[]) => attributionShown(shell, await mergeAttribution(files, seed ?? 0), options);
+      return inShards(shell, { verb: 'attribute', kind: 'attribution', model, data: { '--prompts': prompts, '--against': against }, merging, merged }, options);
+    }
     const { shard } = shardOf(options);
     if (shard && options.esft !== undefined) refuse('usage', 'An expert set is made of all parts.', 'Give --esft to "uoe merge".');
     const { record, seconds, weights, overlap } = await request('attribute', {

@@ -1,13 +1,17 @@
 import { Option } from 'commander';
+import { scoreResult } from '../../engine/score-rows';
+import { mergeScores } from '../../experiment/reading-parts';
 import { textTable } from '../../experiment/table';
 import type { ScoredRow, ScoreResult } from '../../protocol/engine';
+import { refuse } from '../../protocol/fault';
 import { fraction, loss, missing } from '../../protocol/numbers';
+import { inShards, isInShards, type ShardsFlags, shardsOptions } from '../in-shards';
 import { collected, readingOf, readingOptions, scoringOf, scoringOptions, variantOf, variantOptions } from '../options';
 import { type ShardFlags, shardOf, shardOptions } from '../shard-flag';
 import { fileSources } from '../sources';
-import { verb } from '../verb';
+import { type Shown, verb } from '../verb';
 
-interface Own extends ShardFlags {
+interface Own extends ShardFlags, ShardsFlags {
   readonly data: readonly string[];
   readonly logits?: string;
   readonly routing?: string;
@@ -19,6 +23,13 @@ const cellsOf = (row: ScoredRow): string[] =>
   'scores' in row
     ? [row.id, missing, missing, String(row.chosen), String(row.answer), row.correct ? 'yes' : 'no']
     : [row.id, String(row.tokens), loss(row.nll), missing, missing, missing];
+
+/** The parts put together: what a scoring without shards gives. Throws FaultError. */
+export async function mergedScore(files: readonly string[]): Promise<Shown> {
+  const { rows, topics, ...lost } = await mergeScores(files);
+  const result = scoreResult(rows, topics, lost);
+  return { json: result, text: scoreText(result) };
+}
 
 export function scoreText({ rows, mean, skipped, truncated, byTopic }: ScoreResult): string {
   const columns = ['Row', 'Tokens', 'NLL', 'Chosen', 'Answer', 'Right'].map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) }));
@@ -47,13 +58,20 @@ export const score = verb<[model: string], Own>({
     new Option('--logits <file>', 'also write logits to a safetensors file: row.{i}.logits [L,V]'),
     new Option('--routing <file>', 'also write routing and hidden states to a safetensors file: row.{i}.layer.{l}.probs [L,E] and more'),
     ...shardOptions(),
+    ...shardsOptions(),
     ...scoringOptions(),
     ...readingOptions(),
     ...variantOptions(),
   ],
   example: 'uoe score demo/checkpoint --data demo/data/eval/forget.jsonl --document-start yes --normalise tokens',
-  async run({ request, workspace }, [model], options) {
+  async run(shell, [model], options) {
+    const { request, workspace } = shell;
     const { data, logits, routing } = options;
+    if (isInShards(options)) {
+      if (logits !== undefined || routing !== undefined)
+        refuse('usage', 'A scoring in shards writes no logits and no routing.', 'Leave out --logits and --routing, or --shards.');
+      return inShards(shell, { verb: 'score', kind: 'score', model, data: { '--data': data }, merging: [], merged: mergedScore }, options);
+    }
     const { shard } = shardOf(options);
     const result = await request('score', {
       model,
