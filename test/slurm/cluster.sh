@@ -6,7 +6,7 @@
 #   SLURM_TEST_DIR=... ./cluster.sh stop
 #
 # Commands
-#   install           apt-get install the four Debian packages (root only)
+#   install           apt-get install the Debian packages, those of SLURM_TEST_ACCOUNTING=1 too (root only)
 #   start             start whatever is not running yet; waits until every node answers (idempotent)
 #   stop              cancel jobs, end the daemons started from this folder (idempotent)
 #   status            one line per daemon + sinfo; exit 0 only if all are up
@@ -22,16 +22,22 @@
 #   SLURM_TEST_MEM_MB     4096   memory each node claims
 #   SLURM_TEST_NODE_TIMEOUT 10   seconds until a silent node is DOWN
 #   SLURM_TEST_MINJOBAGE  300    seconds a finished job stays visible to squeue / scontrol
+#   SLURM_TEST_ARRAY      2001   MaxArraySize: tasks of one array
+#   SLURM_TEST_ACCOUNTING 0      1 = also MariaDB + slurmdbd, so that sacct, sacctmgr and -M work
+#                                (Debian: slurmdbd slurm-wlm-mysql-plugin mariadb-server-core mariadb-client-core)
 set -euo pipefail
 
 die() { echo "cluster: $*" >&2; exit 1; }
 cmd=${1:-}; shift || true
-[ -n "$cmd" ] || { sed -n "2,25p" "$0" | sed "s/^# \{0,1\}//"; exit 2; }
+[ -n "$cmd" ] || { sed -n "2,29p" "$0" | sed "s/^# \{0,1\}//"; exit 2; }
 
 PATH=$PATH:/usr/sbin:/sbin
 if [ "$cmd" = install ]; then
   apt-get update -q
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurmctld slurmd slurm-client munge
+  pk="slurmctld slurmd slurm-client munge"
+  [ "${SLURM_TEST_ACCOUNTING:-0}" = 1 ] && pk="$pk slurmdbd slurm-wlm-mysql-plugin mariadb-server-core mariadb-client-core"
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $pk
   exit
 fi
 
@@ -39,7 +45,7 @@ fi
 mkdir -p "$SLURM_TEST_DIR"
 D=$(cd "$SLURM_TEST_DIR" && pwd -P)
 NODES=${SLURM_TEST_NODES:-2} CPUS=${SLURM_TEST_CPUS:-4} MEM=${SLURM_TEST_MEM_MB:-4096}
-TMO=${SLURM_TEST_NODE_TIMEOUT:-10} AGE=${SLURM_TEST_MINJOBAGE:-300}
+TMO=${SLURM_TEST_NODE_TIMEOUT:-10} AGE=${SLURM_TEST_MINJOBAGE:-300} ACCT=${SLURM_TEST_ACCOUNTING:-0} ARRAY=${SLURM_TEST_ARRAY:-2001}
 CONF=$D/etc/slurm.conf
 SOCK=$D/run/munge.sock
 ME=$(id -un)
@@ -76,12 +82,12 @@ free_ports() { # N distinct free ports, below the usual ephemeral range
 }
 
 write_conf() {
-  mkdir -p "$D"/{etc,run,log,state,spool}
+  mkdir -p "$D"/{etc,run,log,state,spool,db}
   chmod 755 "$D/run"; chmod 700 "$D/state"
   [ -s "$D/etc/munge.key" ] || (umask 077; head -c 128 /dev/urandom >"$D/etc/munge.key")
   [ -s "$CONF" ] && return 0
   local ports i host; host=$(hostname -s 2>/dev/null || hostname)
-  read -r -a ports <<<"$(free_ports $((NODES + 1)))"
+  read -r -a ports <<<"$(free_ports $((NODES + 3)))"
   echo "$NODES" >"$D/etc/nodes"
   {
     cat <<CONF
@@ -127,19 +133,73 @@ SlurmdTimeout=$TMO
 SlurmctldTimeout=10
 KillWait=30
 CompleteWait=0
-MaxArraySize=2001
+MaxArraySize=$ARRAY
 MaxJobCount=10000
 CONF
-    echo AccountingStorageType=accounting_storage/none
+    if [ "$ACCT" = 1 ]; then
+      printf '%s\n' AccountingStorageType=accounting_storage/slurmdbd AccountingStorageHost=127.0.0.1 \
+        "AccountingStoragePort=${ports[$((NODES + 1))]}" "AccountingStoragePass=$SOCK" AccountingStorageEnforce=associations,limits,qos
+    else echo AccountingStorageType=accounting_storage/none; fi
     for i in $(seq 1 "$NODES"); do
       echo "NodeName=tn$i NodeHostname=$host NodeAddr=127.0.0.1 Port=${ports[$i]} CPUs=$CPUS RealMemory=$MEM State=UNKNOWN"
     done
     echo "PartitionName=main Nodes=ALL Default=YES MaxTime=1:00:00 DefaultTime=10:00 DefMemPerCPU=256 State=UP"
     echo "PartitionName=short Nodes=ALL MaxTime=2:00 DefMemPerCPU=256 State=UP"
   } >"$CONF.tmp"
+  if [ "$ACCT" = 1 ]; then
+    echo "${ports[$((NODES + 2))]}" >"$D/etc/dbport"
+    head -c 18 /dev/urandom | base64 | tr -d '+/=\n' >"$D/etc/dbpass"
+    (umask 077; cat >"$D/etc/slurmdbd.conf") <<CONF
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort=${ports[$((NODES + 1))]}
+SlurmUser=$ME
+AuthType=auth/munge
+AuthInfo=socket=$SOCK
+PidFile=$D/run/slurmdbd.pid
+LogFile=$D/log/slurmdbd.log
+DebugLevel=info
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=${ports[$((NODES + 2))]}
+StorageUser=slurm
+StoragePass=$(cat "$D/etc/dbpass")
+StorageLoc=slurm_acct
+CONF
+  fi
   # must exist even if empty; otherwise slurmd may pick up the system's file
   : >"$D/etc/gres.conf"; echo "CgroupAutomount=no" >"$D/etc/cgroup.conf"
   mv "$CONF.tmp" "$CONF"
+}
+
+start_db() {
+  local i
+  if ! alive mariadbd "$D/run/mariadbd.pid" >/dev/null; then
+    if [ ! -d "$D/db/mysql" ]; then
+      mariadb-install-db --no-defaults --datadir="$D/db" --auth-root-authentication-method=normal --user="$ME" \
+        --skip-test-db </dev/null >>"$D/log/start.log" 2>&1 || { tail -5 "$D/log/start.log" >&2; die "mariadb-install-db failed"; }
+    fi
+    mariadbd --no-defaults --datadir="$D/db" --user="$ME" --socket="$D/run/db.sock" --pid-file="$D/run/mariadbd.pid" \
+      --bind-address=127.0.0.1 --port="$(cat "$D/etc/dbport")" --skip-name-resolve --innodb-buffer-pool-size=32M \
+      --innodb-log-file-size=8M --innodb-flush-log-at-trx-commit=0 </dev/null >>"$D/log/mariadbd.log" 2>&1 &
+    for i in $(seq 1 150); do mariadb --no-defaults --socket="$D/run/db.sock" -uroot -e "select 1" >/dev/null 2>&1 && break; sleep 0.2; done
+    mariadb --no-defaults --socket="$D/run/db.sock" -uroot -e "create database if not exists slurm_acct;
+      grant all on slurm_acct.* to slurm@127.0.0.1 identified by '$(cat "$D/etc/dbpass")'" || die "database did not start"
+  fi
+  if ! alive slurmdbd "$D/run/slurmdbd.pid" >/dev/null; then
+    # slurmdbd has no option naming its folder on the command line; -D keeps it in front, so we know the pid
+    slurmdbd -D </dev/null >>"$D/log/start.log" 2>&1 &
+    for i in $(seq 1 150); do sacctmgr -n show cluster >/dev/null 2>&1 && break; sleep 0.2; done
+    sacctmgr -n show cluster >/dev/null || { tail -5 "$D/log/slurmdbd.log" >&2; die "slurmdbd did not start"; }
+  fi
+  if [ -z "$(sacctmgr -n -P show cluster test)" ]; then
+    sacctmgr -i -Q add cluster test >/dev/null
+    sacctmgr -i -Q add account lab Description=test Organization=test >/dev/null
+    sacctmgr -i -Q add account other Description=test Organization=test >/dev/null
+    sacctmgr -i -Q add qos low >/dev/null
+    sacctmgr -i -Q add user "$ME" Account=lab DefaultAccount=lab >/dev/null
+    sacctmgr -i -Q modify user "$ME" set qos=normal,low >/dev/null
+  fi
 }
 
 start_node() { # NAME
@@ -158,6 +218,7 @@ do_start() {
       --log-file="$D/log/munged.log" --seed-file="$D/run/munged.seed" </dev/null >>"$D/log/start.log" 2>&1 9>&- \
       || { tail -5 "$D/log/start.log" >&2; die "munged did not start"; }
   fi
+  if [ -s "$D/etc/slurmdbd.conf" ]; then start_db 9>&-; fi
   if ! alive slurmctld "$D/run/slurmctld.pid" >/dev/null; then
     slurmctld -f "$CONF" </dev/null >>"$D/log/start.log" 2>&1 9>&- || { tail -5 "$D/log/start.log" "$D/log/slurmctld.log" >&2; die "slurmctld did not start"; }
   fi
@@ -197,6 +258,7 @@ do_stop() {
   if p=$(alive slurmctld "$D/run/slurmctld.pid"); then timeout 10 scontrol shutdown >/dev/null 2>&1 || true; fi
   for n in slurmctld $(node_names | sed 's/^/slurmd-/') ; do end_one "$n" 5; done
   for p in $(our_steps); do for i in $(children "$p") "$p"; do kill -KILL "$i" 2>/dev/null || true; done; done
+  end_one slurmdbd 0; end_one mariadbd 0
   end_one munged 1   # its clean exit waits for idle threads; it has no state worth keeping
 }
 end_one() { # NAME SECONDS: let it end by itself, then TERM, then KILL
@@ -210,7 +272,7 @@ end_one() { # NAME SECONDS: let it end by itself, then TERM, then KILL
 do_status() {
   local ok=0 n p
   [ -s "$CONF" ] || { echo "not configured"; return 3; }
-  for n in munged slurmctld; do if p=$(alive $n "$D/run/$n.pid"); then echo "$n up $p"; else echo "$n down"; ok=3; fi; done
+  for n in munged $([ -s "$D/etc/slurmdbd.conf" ] && echo mariadbd slurmdbd) slurmctld; do if p=$(alive $n "$D/run/$n.pid"); then echo "$n up $p"; else echo "$n down"; ok=3; fi; done
   for n in $(node_names); do if p=$(alive "$n" "$D/run/slurmd-$n.pid"); then echo "slurmd-$n up $p"; else echo "slurmd-$n down"; ok=3; fi; done
   timeout 10 sinfo -N -o '%N %P %t %c %m %G' 2>&1 || ok=3
   return $ok
@@ -226,6 +288,6 @@ case $cmd in
     p=$(alive "$n" "$D/run/slurmd-$n.pid") && kill -KILL "$p"
     for s in $steps; do for c in $(children "$s") "$s"; do kill -KILL "$c" 2>/dev/null || true; done; done;;
   node-start) start_node "${1:?node name}";;
-  clean) do_stop; rm -rf "${D:?}"/{etc,run,log,state,spool};;
+  clean) do_stop; rm -rf "${D:?}"/{etc,run,log,state,spool,db};;
   *) die "unknown command $cmd";;
 esac

@@ -1,6 +1,7 @@
 // A sweep on a real Slurm of two nodes against the same sweep on this machine: one node lost, one task cancelled, one past its time limit and one
-// that fails, and in the end the same table and the same runs, bit for bit. `npm run test:slurm`; without Slurm, and without the right to install it,
-// it says so and is counted as skipped.
+// that fails, and in the end the same table and the same runs, bit for bit; an attribution and a scoring in shards, to the last bit. Arrays hold 12
+// tasks. With accounting, where its database can be had, jobs leave the queue after seconds and sacct has to know them. `npm run test:slurm`; without
+// Slurm, and without the right to install it, it says so and is counted as skipped.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,27 +15,45 @@ const script = path.join(home, 'test', 'slurm', 'cluster.sh');
 const bundle = path.join(home, 'dist', 'cli.js');
 /** Short: the path of a socket in it is bounded. */
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-slurm-'));
-const environment = { ...process.env, SLURM_TEST_DIR: path.join(folder, 'c'), SLURM_TEST_MINJOBAGE: '3600', UOE_SLURM_POLL_SECONDS: '2' };
+const environment = { ...process.env, SLURM_TEST_DIR: path.join(folder, 'c'), SLURM_TEST_ARRAY: '12', UOE_SLURM_POLL_SECONDS: '2' };
 const minutes = 40;
 
 const cluster = (...args) => spawnSync('bash', [script, ...args], { encoding: 'utf8', env: environment });
 const isHere = (program) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status === 0;
 
+const parts = { cluster: ['slurmctld', 'slurmd', 'munged'], accounting: ['slurmdbd', 'mariadbd'] };
+const areHere = (programs) => programs.every(isHere);
+
+/** Installs what is missing; a sentence on why it could not, else null. */
+function install() {
+  if (process.getuid() !== 0) return 'only root may install it (bash test/slurm/cluster.sh install)';
+  if (!isHere('apt-get')) return 'there is no apt-get to install it with';
+  const installed = cluster('install');
+  return installed.status === 0 ? null : `it could not be installed: ${installed.stderr.trim().split('\n').at(-1)}`;
+}
+
+/** Accounting where its database is here, or can be installed; the cluster does without. */
+function withAccounting() {
+  environment.SLURM_TEST_ACCOUNTING = '1';
+  const without = areHere([...parts.cluster, ...parts.accounting]) ? null : install();
+  if (without !== null) console.log(`without accounting: ${without}`);
+  environment.SLURM_TEST_ACCOUNTING = without === null ? '1' : '0';
+  environment.SLURM_TEST_MINJOBAGE = without === null ? '5' : '3600';
+}
+
 /** Why there can be no cluster here, as a sentence; null where it was started. */
 function whyNoCluster() {
   if (process.platform !== 'linux') return `Slurm needs Linux, this is ${process.platform}`;
-  if (!isHere('slurmctld') || !isHere('slurmd') || !isHere('munged')) {
-    if (process.getuid() !== 0) return 'Slurm is not installed, and only root may install it (bash test/slurm/cluster.sh install)';
-    if (!isHere('apt-get')) return 'Slurm is not installed, and there is no apt-get to install it with';
-    const installed = cluster('install');
-    if (installed.status !== 0) return `Slurm could not be installed: ${installed.stderr.trim().split('\n').at(-1)}`;
-  }
+  withAccounting();
+  const missing = areHere(parts.cluster) ? null : install();
+  if (missing !== null) return `Slurm is not installed, and ${missing}`;
   const started = cluster('start');
   return started.status === 0 ? null : `the test cluster did not start: ${started.stderr.trim().split('\n').at(-1)}`;
 }
 
 const why = whyNoCluster();
 if (why !== null) console.log(`skipped: ${why}`);
+const hasAccounting = environment.SLURM_TEST_ACCOUNTING === '1';
 environment.SLURM_CONF = path.join(folder, 'c', 'etc', 'slurm.conf');
 
 /** The command line; resolves with what it said. */
@@ -66,13 +85,22 @@ async function until(what, look) {
 const read = (...parts) => fs.readFileSync(path.join(...parts), 'utf8');
 const rowsOf = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').length - 1 : 0);
 
+/** Rows of one of the demo's files. */
+function data(name, rows) {
+  const at = path.join(folder, `${rows}-${name.replaceAll('/', '-')}`);
+  fs.writeFileSync(at, read(home, 'demo', 'data', name).split('\n').slice(0, rows).join('\n'));
+  return at;
+}
+
+/** What a site has of its own: a module's function, a container's wrapper, and -M where there is a database that knows the cluster. */
+const site = {
+  ...{ partition: 'main', time: '20', cpus: 1, ...(hasAccounting ? { cluster: 'test' } : {}) },
+  preamble: ['module() { export UOE_SITE="$*"; }', 'module load its-own'],
+  wrapper: ['bash', '-c', 'echo "inside, with $UOE_SITE"; exec "$@"', 'container'],
+};
+
 /** A sweep file of 24 runs on the demo checkpoint with a few rows of its data: three take long enough to be met by something. */
 function sweepFile() {
-  const data = (name, rows) => {
-    const at = path.join(folder, name.replaceAll('/', '-'));
-    fs.writeFileSync(at, read(home, 'demo', 'data', name).split('\n').slice(0, rows).join('\n'));
-    return at;
-  };
   const recipe = {
     ...{ model: path.join(home, 'demo', 'checkpoint'), forget: data('forget.jsonl', 8), retain: data('retain.jsonl', 8), addDocumentStart: true },
     ...{ target: 'auto', steps: 3, batchSize: 2, optimizer: { lr: 0.003 }, backend: 'wasm', threads: 1 },
@@ -85,7 +113,7 @@ function sweepFile() {
   const runs = [long('past the limit', 1000), fails, ...short, long('cancelled', 300), long('on a lost node', 301)];
   assert.equal(runs.length, 24);
   const at = path.join(folder, 'all.sweep.json');
-  fs.writeFileSync(at, JSON.stringify({ recipe, vary: { run: runs }, slurm: { partition: 'main', time: '20', parallel: 4, cpus: 1 } }));
+  fs.writeFileSync(at, JSON.stringify({ recipe, vary: { run: runs }, slurm: { ...site, parallel: 4 } }));
   return at;
 }
 
@@ -110,6 +138,11 @@ function runsOf(workspace) {
   }
   return own;
 }
+
+const slurmTable = (workspace) => {
+  const at = path.join(workspace, '.uoe', 'sweeps', 'all', 'results.csv');
+  return fs.existsSync(at) ? read(at) : '';
+};
 
 /** The table without its seconds. */
 function table(workspace) {
@@ -136,20 +169,26 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
   const submitted = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--no-wait', '--json');
   assert.equal(submitted.code, 0, submitted.stderr);
   assert.equal(JSON.parse(submitted.stdout).submitted.length, 24);
-  const [job] = /\d+/.exec(JSON.parse(read(there, '.uoe', 'sweeps', 'all', 'slurm', '1', 'submission.json')).job);
-
-  const taskOf = (index) => `JobId=${job}_${index}`;
+  const submission = (number) => JSON.parse(read(there, '.uoe', 'sweeps', 'all', 'slurm', String(number), 'submission.json'));
+  const arrays = [1, 2].map(submission);
+  assert.deepEqual(
+    arrays.map(({ tasks }) => tasks.length),
+    [12, 12],
+    'an array holds 12',
+  );
+  const jobs = new Map(arrays.flatMap(({ job, tasks }) => tasks.map((task, index) => [task, `${job}_${index}`])));
+  const held = JSON.parse(submitted.stdout).submitted.slice(22);
   // What comes last is let go one by one.
-  for (const index of [22, 23]) slurm('scontrol', 'hold', `${job}_${index}`);
+  for (const task of held) slurm('scontrol', 'hold', jobs.get(task));
   const heard = new Map();
   const states = async () => {
     const { stdout, stderr, code } = await uoe('sweep', file, '--workspace', there, '--state', '--json');
     assert.equal(code, 0, stderr);
-    const tasks = JSON.parse(stdout).tasks.map((task, index) => ({ ...task, index, name: task.labels.run }));
-    for (const { name, words, index, seen } of tasks) {
+    const tasks = JSON.parse(stdout).tasks.map((task) => ({ ...task, name: task.labels.run }));
+    for (const { name, words, task, seen } of tasks) {
       heard.set(name, [...(heard.get(name) ?? []), words]);
       // What Slurm puts back it would start after two minutes.
-      if (seen.why === 'BeginTime') slurm('scontrol', 'update', taskOf(index), 'StartTime=now', 'TimeLimit=20');
+      if (seen.why === 'BeginTime') slurm('scontrol', 'update', `JobId=${jobs.get(task)}`, 'StartTime=now', 'TimeLimit=20');
     }
     return new Map(tasks.map((task) => [task.name, task]));
   };
@@ -168,17 +207,17 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
 
   // Its limit comes near: at the next of Slurm's rounds, which are 30 seconds apart.
   const limited = await midway('past the limit');
-  const elapsed = slurm('squeue', '-h', '-r', '-j', `${job}_${limited.index}`, '-o', '%M').trim().split(':');
-  slurm('scontrol', 'update', taskOf(limited.index), `TimeLimit=${Number(elapsed.at(-2)) + 1}`);
+  const elapsed = slurm('squeue', '-h', '-r', '-j', jobs.get(limited.task), '-o', '%M').trim().split(':');
+  slurm('scontrol', 'update', `JobId=${jobs.get(limited.task)}`, `TimeLimit=${Number(elapsed.at(-2)) + 1}`);
   await befell('the run is put back', () => read(limited.log).includes('the time limit is near: back into the queue'));
 
-  slurm('scontrol', 'release', `${job}_22`);
+  slurm('scontrol', 'release', jobs.get(held[0]));
   await midway('cancelled');
   const ended = await uoe('sweep', file, '--workspace', there, '--cancel', 'cancelled');
   assert.equal(ended.code, 0, ended.stderr);
 
   // A node goes for good, with all that runs there.
-  slurm('scontrol', 'release', `${job}_23`);
+  slurm('scontrol', 'release', jobs.get(held[1]));
   const lost = await midway('on a lost node');
   assert.equal(cluster('node-kill', lost.seen.where).status, 0);
   await until('the queue is empty', async () => [...(await states()).values()].every(({ seen }) => seen.at === 'ended'));
@@ -189,9 +228,16 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
   assert.match(seen.get('fails').words, /^failed: /);
   assert.equal([...seen.values()].filter(({ state }) => state === 'done').length, 22);
 
+  assert.match(read(limited.log), /inside, with load its-own/);
+  if (hasAccounting) {
+    await until('only sacct knows a job', () => slurm('squeue', '-h', '-r', '-t', 'all', '-j', jobs.get(limited.task)) === '');
+    assert.deepEqual((await states()).get('past the limit').seen, seen.get('past the limit').seen);
+  }
+  await until('the merge job writes the table', () => /past the limit/.test(slurmTable(there)));
+
   const rest = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--json');
   assert.match(rest.stderr, /Submitted 1 of 24 tasks/);
-  assert.equal(read(there, '.uoe', 'sweeps', 'all', 'slurm', '2', 'manifest').trim().split('\n').length, 1, 'only what was cancelled is submitted again');
+  assert.equal(read(there, '.uoe', 'sweeps', 'all', 'slurm', '3', 'manifest').trim().split('\n').length, 1, 'only what was cancelled is submitted again');
   assert.match(rest.stderr, /1 of 24 tasks have no result/);
 
   const own = await local;
@@ -200,4 +246,55 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
   const [far, near] = [runsOf(there), runsOf(here)];
   assert.equal(near.size, 24);
   for (const [task, run] of near) assert.deepEqual(far.get(task), run, task);
+});
+
+test('an attribution and a scoring in shards on two nodes are those of one process', { skip: why ?? false, timeout: minutes * 60_000 }, async () => {
+  const workspace = path.join(folder, 'shards');
+  const checkpoint = path.join(home, 'demo', 'checkpoint');
+  const [prompts, against, asked] = [data('forget.jsonl', 40), data('retain.jsonl', 30), data('eval/forget.jsonl', 12)];
+  const shared = ['--document-start', 'yes', '--backend', 'wasm', '--memory', '1GB'];
+  const attribute = ['attribute', checkpoint, '--prompts', prompts, '--against', against, ...shared];
+  const score = ['score', checkpoint, '--data', asked, ...shared];
+  const settings = path.join(folder, 'site.json');
+  fs.writeFileSync(settings, JSON.stringify(site));
+  const onCluster = (count, own = settings) => ['--shards', String(count), '--on', 'slurm', '--site', own, '--workspace', workspace];
+  const answer = async (...args) => {
+    const { code, stdout, stderr } = await uoe(...args, '--json');
+    assert.equal(code, 0, stderr);
+    return { json: JSON.parse(stdout), stderr };
+  };
+  const { seconds: _seconds, weights: _weights, ...whole } = (await answer(...attribute)).json;
+
+  // Left to itself: two arrays, and the job that depends on both writes what there is.
+  const { json: left } = await answer(...attribute, ...onCluster(14), '--no-wait');
+  assert.equal(left.submitted.length, 14);
+  const reading = path.join(workspace, '.uoe', 'readings', left.name);
+  assert.deepEqual(fs.readdirSync(path.join(reading, 'slurm')).sort(), ['1', '2']);
+  await until('the merge job ends', () => fs.existsSync(path.join(reading, 'result.json')));
+  assert.deepEqual(JSON.parse(read(reading, 'result.json')), whole);
+
+  // One part is gone: it alone is made again.
+  fs.rmSync(path.join(reading, 'parts', '05-of-14.safetensors'));
+  const again = await answer(...attribute, ...onCluster(14));
+  assert.match(again.stderr, /Submitted 1 of 14 shards to Slurm/);
+  assert.deepEqual(again.json, whole);
+
+  // Queued for later, one ended, then all; then as usual.
+  const later = JSON.stringify({ ...site, options: ['--begin=now+1hour'] });
+  await answer(...score, ...onCluster(4, later), '--no-wait');
+  const words = async () => (await answer(...score, ...onCluster(4), '--state')).json.tasks.map((task) => task.words);
+  for (const own of await words()) assert.match(own, /^queued/);
+  assert.deepEqual((await answer(...score, ...onCluster(4), '--cancel', 'shard-2')).json, { cancelled: ['shard-2'] });
+  assert.match((await words())[1], /^left no part \(CANCELLED/);
+  assert.equal((await answer(...score, ...onCluster(4), '--cancel')).json.cancelled.length, 3);
+  const { json: scored, stderr } = await answer(...score, ...onCluster(4));
+  assert.match(stderr, /Submitted 4 of 4 shards to Slurm/);
+  assert.deepEqual(scored, (await answer(...score)).json);
+
+  const few = await uoe('score', checkpoint, '--data', data('eval/forget.jsonl', 2), ...shared, ...onCluster(3));
+  assert.equal(few.code, 1);
+  assert.match(
+    few.stderr,
+    /Shard 1 of 3 has no part \(The data have 2 rows, which can't be cut into 3 shards\. Take fewer shards\); its log is .*shard-1\.log\. 2 more have none\./,
+  );
 });
