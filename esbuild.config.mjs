@@ -175,6 +175,9 @@ async function writeRecipeSchema(to) {
   fs.writeFileSync(to, `${JSON.stringify(recipeJsonSchema(), null, 2)}\n`);
 }
 
+/** Programs of test/torture that unit tests start as processes of their own. */
+const tortured = ['hostile', 'lost-lock'];
+
 /** Every test/**\/*.test.ts that `wanted` accepts, in one bundle, so that all share one TensorFlow.js. */
 export async function buildTests(folder, wanted) {
   const files = fs
@@ -184,6 +187,9 @@ export async function buildTests(folder, wanted) {
     .sort();
   const contents = files.map((file) => `import './${file}';`).join('\n');
   await build({ ...node, stdin: { contents, resolveDir: 'test', sourcefile: 'all.test.ts', loader: 'ts' }, outfile: path.join(folder, 'all.test.js') });
+  if (files.some((file) => file.startsWith('torture/'))) {
+    await build({ ...node, entryPoints: tortured.map((name) => `test/torture/${name}.ts`), outdir: folder });
+  }
   await writeWasm(path.join(folder, 'wasm'));
   await writeReadingThread(folder);
   await writeNative(folder);

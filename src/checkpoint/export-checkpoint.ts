@@ -177,22 +177,23 @@ export async function proveOrRefuse(
  * Weights in other formats beside the shards are not copied: they hold what the patch removes.
  */
 export async function exportCheckpoint(options: ExportOptions): Promise<Result<ChangedCheckpoint>> {
-  const { checkpoint, patch, link = false, signal, onProgress } = options;
+  const { checkpoint, patch, link = false, onProgress } = options;
   const to = path.resolve(options.to);
   const parent = path.dirname(to);
   let madeParent: string | undefined;
   const temporary = temporaryName(to);
   try {
     await refuseTarget(checkpoint, to);
-    const { warnings } = unwrap(await checkPatch(patch, checkpoint, signal));
+    const { warnings } = unwrap(await checkPatch(patch, checkpoint, options.signal));
     madeParent = unwrap(await makeFolder(parent));
     const lock = unwrap(await takeLock(exportLock(to), to));
+    const signal = options.signal ? AbortSignal.any([options.signal, lock.lost]) : lock.lost;
     try {
       const left = unwrap(await removeUnfinished(parent, { wanted: (name) => isUnfinishedOf(path.basename(to), name) }));
       await refuseLinksOutside(checkpoint);
       const total = await refuseFullDisk(checkpoint, new Set(editsOf(checkpoint, patch).keys()), parent, link);
       unwrap(await makeNewFolder(temporary));
-      const { bytesWritten, linked } = await fill(options, temporary, total);
+      const { bytesWritten, linked } = await fill({ ...options, signal }, temporary, total);
       const written = await openAt(temporary, (file) => path.join(temporary, file), signal);
       let proof: Proof;
       try {
@@ -201,6 +202,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
         await written.close();
       }
       signal?.throwIfAborted();
+      await lock.check();
       unwrap(await removeEmptyFolder(to));
       const placed = await renameDurably(temporary, to);
       if (!placed.ok) {
@@ -219,6 +221,10 @@ export async function exportCheckpoint(options: ExportOptions): Promise<Result<C
         warnings: [...warnings, ...notes],
         leftBehind: checkpoint.unusedWeights,
       });
+    } catch (error) {
+      // Where another process has the lock by now, it has cleared up what this one wrote.
+      await lock.check();
+      throw error;
     } finally {
       await removeFolder(temporary);
       await lock.release();

@@ -7,8 +7,8 @@ export type Steering = 'go' | 'pause' | 'keep' | 'discard';
 /** How a run is ended, steered and watched. */
 export interface RunHooks {
   readonly signal?: AbortSignal;
-  /** Aborted once another process has taken the run's lock; set by the run itself. */
-  readonly lost?: AbortSignal;
+  /** Throws once the run's lock is another process's, which alone writes to the run then; set by the run itself. */
+  readonly held?: () => Promise<void>;
   readonly steering?: () => Steering;
   readonly open?: OpenOptions['open'];
   readonly progress?: (phase: string, done: number, total: number, unit: string) => void;

@@ -84,7 +84,7 @@ async function locked<T>(run: string, hooks: RunHooks, work: (hooks: RunHooks) =
   const lock = unwrap(await takeLock(path.join(run, '.lock'), `Run ${path.basename(run)}`));
   try {
     for (const folder of [run, path.join(run, 'resume')]) unwrap(await removeUnfinished(folder));
-    return await work({ ...hooks, lost: lock.lost });
+    return await work({ ...hooks, held: lock.check });
   } finally {
     await lock.release();
   }
@@ -99,13 +99,14 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     const memory = planned === null ? record.memory : { budget: opened.recipe.memory, planned, peak: Math.max(record.memory?.peak ?? 0, memoryPeak()) };
     const weights = readSince(readBefore, opened.handle.model.weights.readSoFar());
     // A run that is another process's by now is not written to.
-    hooks.lost?.throwIfAborted();
+    await hooks.held?.();
     const next = { ...record, ...changes, weights, ...(memory ? { memory } : {}), seconds: { ...seconds } };
     unwrap(await writeJson(path.join(run, 'run.json'), next));
     record = next;
   };
   let activations: Activations | null = null;
   const discard = async (reason: string): Promise<RunOutcome> => {
+    await hooks.held?.();
     unwrap(await removeFile(path.join(run, 'patch.safetensors')));
     unwrap(await removeFile(path.join(run, 'evaluation.json')));
     await write({ status: 'cancelled', reason, discarded: true, keptStep: 0, endedAt: new Date().toISOString() });
@@ -150,6 +151,7 @@ async function carryOut(run: string, initial: RunRecord, opened: OpenedRecipe, h
     if (hooks.steering?.() === 'discard') return await discard('Stopped and discarded.');
     const last = { ...end(), summary: summaryOf(opened, evaluation.record, trained.training, evaluation.lost) };
     const stored = unwrap(await readRunFolder(diskReader, run));
+    await hooks.held?.();
     unwrap(await writeAtomic(path.join(run, 'report.md'), reportMarkdown({ ...stored, record: { ...record, ...last, seconds } }, run)));
     await write(last);
     // The result is there: state that could not be removed is no fault of the run.
@@ -214,6 +216,7 @@ async function findTarget(run: string, opened: OpenedRecipe, activations: Activa
     experts,
     topK,
   );
+  await hooks.held?.();
   const attribution = await writeAttribution(run, model.family, { ...cutAt(record, sets.forget.length), rows: rows.forget }, recipe.seed);
   return { target: target(attribution), pass: fits ? pass : null, activations, attributed: true };
 }
@@ -235,11 +238,12 @@ async function finish(
     base,
     metadata: { step: String(kept.step), method: recipe.method },
   };
-  hooks.lost?.throwIfAborted();
+  await hooks.held?.();
   unwrap(await writePatch(path.join(run, 'patch.safetensors'), patch));
   const { patch: exported, lost } = unwrap(await roundPatch(patch, handle.checkpoint));
   const progress = (done: number, total: number) => hooks.progress?.('Measuring', done, total, 'sets');
   const record = await evaluateRun(handle.model, recipe, target, opened.evaluate, trained.routing, exported.units, activations, hooks.signal, progress);
+  await hooks.held?.();
   unwrap(await writeJson(path.join(run, 'evaluation.json'), record));
   return { record, lost };
 }

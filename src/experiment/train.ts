@@ -156,7 +156,7 @@ export async function train(
   let lastSave = performance.now();
   reached(state.step);
   const save = async () => {
-    hooks.lost?.throwIfAborted();
+    await hooks.held?.();
     await saveState(run, { state, best, lastGood }, training.parametrisation.parameters);
     lastSave = performance.now();
   };
@@ -164,7 +164,7 @@ export async function train(
   const check = async (sets: PreparedCheck): Promise<void> => {
     const edited: Conditions = { ...asStored, signal, overlay: overlayOf(training, state.params) };
     const row = rounded(await timed(seconds, 'checks', () => runCheck(model, sets, state.step, recipe, target.experts, edited)));
-    hooks.lost?.throwIfAborted();
+    await hooks.held?.();
     unwrap(await checksJournal.append({ ...row }));
     checks.push(row);
     hooks.check?.(row);
@@ -210,7 +210,7 @@ export async function train(
       const { record, next } = await timed(seconds, 'training', () => takeStep(training, before, signal));
       if (!next) return diverged(`Stopped at step ${record.step} of ${recipe.steps}: a loss or its gradient became NaN or infinite.`);
       const row = rounded(record);
-      hooks.lost?.throwIfAborted();
+      await hooks.held?.();
       unwrap(await steps.append({ ...row }));
       state = next;
       reached(state.step);

@@ -31,12 +31,14 @@ export interface StreamOptions {
   readonly needs?: number;
   /** Permissions of the file; by default those the process gives. */
   readonly mode?: number;
+  /** Asked when all is on the disk and about to get its name; what it throws is the end of it. */
+  readonly allowed?: () => Promise<void>;
 }
 
 export type WriteBytes = (bytes: Uint8Array) => Promise<void>;
 
 /** Writes a file in pieces. If `produce` throws (cancelled, say) or the disk fails, nothing is left and what was there before stays. */
-export const writeStreamed = (at: string, produce: (write: WriteBytes) => Promise<void>, { needs, mode }: StreamOptions = {}): Promise<Result<void>> =>
+export const writeStreamed = (at: string, produce: (write: WriteBytes) => Promise<void>, { needs, mode, allowed }: StreamOptions = {}): Promise<Result<void>> =>
   onDisk(
     'write',
     at,
@@ -50,6 +52,7 @@ export const writeStreamed = (at: string, produce: (write: WriteBytes) => Promis
         } finally {
           await handle.close();
         }
+        await allowed?.();
         await fileSystem.rename(temporary, at);
       } catch (error) {
         await fileSystem.rm(temporary, { force: true }).catch(() => undefined);
@@ -61,10 +64,11 @@ export const writeStreamed = (at: string, produce: (write: WriteBytes) => Promis
   );
 
 /** Writes a file that is in memory. The folder must exist. */
-export function writeAtomic(at: string, content: string | Uint8Array): Promise<Result<void>> {
+export function writeAtomic(at: string, content: string | Uint8Array, allowed?: () => Promise<void>): Promise<Result<void>> {
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-  return writeStreamed(at, (write) => write(bytes), { needs: bytes.length });
+  return writeStreamed(at, (write) => write(bytes), { needs: bytes.length, allowed });
 }
 
 /** Writes a value as JSON with two spaces of indent and a newline at the end. */
-export const writeJson = (at: string, value: unknown): Promise<Result<void>> => writeAtomic(at, `${JSON.stringify(value, null, 2)}\n`);
+export const writeJson = (at: string, value: unknown, allowed?: () => Promise<void>): Promise<Result<void>> =>
+  writeAtomic(at, `${JSON.stringify(value, null, 2)}\n`, allowed);

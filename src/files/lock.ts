@@ -30,8 +30,10 @@ export interface LockOwner {
 
 export interface Lock {
   readonly owner: LockOwner;
-  /** Aborted, with a fault that says so, once somebody else has taken the lock or removed it: what it protects must not be written to any more. */
+  /** Aborted, with a fault that says so, once it was seen that somebody else has taken the lock or removed it: what it protects must not be written to any more. */
   readonly lost: AbortSignal;
+  /** Looks now; throws that fault. To be asked before each change that must not meet another owner's: a process that was stopped for long knows nothing yet. */
+  check(): Promise<void>;
   /** Gives the lock back; does nothing if somebody has taken it over since. */
   release(): Promise<void>;
 }
@@ -210,34 +212,54 @@ async function removeLeftovers(at: string, now: number): Promise<void> {
   }
 }
 
+/** What has become of a lock that is not ours any more. */
+function lostTo(what: string, at: string, found: LockOwner | 'nobody' | null): FaultError {
+  const now =
+    found === null
+      ? 'is gone: it was removed, or taken over by a process that is done by now'
+      : found === 'nobody'
+        ? 'names no owner any more'
+        : `is held by process ${found.pid} on ${found.host} now`;
+  const remedy = 'This process has stopped; see what the other one made of it before you go on.';
+  return new FaultError(fail('conflict', `${what} was in work here, but its lock ${at} ${now}.`, remedy).fault);
+}
+
+interface Kept {
+  readonly lost: AbortSignal;
+  readonly check: () => Promise<void>;
+  readonly stop: () => void;
+}
+
 /** Touches the lock while it is held, and tells when it is somebody else's. */
-function keepTouching(at: string, owner: LockOwner, every: number): { readonly lost: AbortSignal; readonly stop: () => void } {
+function keepTouching(at: string, what: string, owner: LockOwner, every: number): Kept {
   const lost = new AbortController();
-  const touch = async (): Promise<void> => {
+  const look = async (): Promise<void> => {
+    // A disk that is away for a moment tells nothing; whatever is to be changed on it fails by itself.
     const found = await readOwner(at).catch(() => owner);
-    if (sameOwner(found, owner)) {
-      // The last byte once more: the time is then that of the disk's own clock.
-      const handle = await fileSystem.open(at, 'r+').catch(() => null);
-      try {
-        if (handle) await handle.write(Buffer.from('\n'), 0, 1, (await handle.stat()).size - 1);
-      } catch {
-        // A disk that is away for a moment; the next touch tries again.
-      } finally {
-        await handle?.close().catch(() => undefined);
-      }
-      return;
-    }
+    if (sameOwner(found, owner)) return;
     clearInterval(timer);
-    const { fault } = fail(
-      'conflict',
-      `The lock ${at} was taken by another process while this one was stopped.`,
-      'Look which of the two goes on; this one has ended.',
-    );
-    lost.abort(new FaultError(fault));
+    lost.abort(lostTo(what, at, found));
+  };
+  const touch = async (): Promise<void> => {
+    await look();
+    if (lost.signal.aborted) return;
+    // The last byte once more: the time is then that of the disk's own clock.
+    const handle = await fileSystem.open(at, 'r+').catch(() => null);
+    try {
+      if (handle) await handle.write(Buffer.from('\n'), 0, 1, (await handle.stat()).size - 1);
+    } catch {
+      // The next touch tries again.
+    } finally {
+      await handle?.close().catch(() => undefined);
+    }
   };
   const timer = setInterval(() => void touch(), every);
   timer.unref();
-  return { lost: lost.signal, stop: () => clearInterval(timer) };
+  const check = async (): Promise<void> => {
+    if (!lost.signal.aborted) await look();
+    lost.signal.throwIfAborted();
+  };
+  return { lost: lost.signal, check, stop: () => clearInterval(timer) };
 }
 
 export interface LockOptions {
@@ -289,10 +311,11 @@ export async function takeLock(at: string, what = path.dirname(at), { every = to
       `Wait until it is done, or end it. If no such process runs, remove ${at}.`,
     );
   }
-  const { lost, stop } = keepTouching(at, owner, every);
+  const { lost, check, stop } = keepTouching(at, what, owner, every);
   return ok({
     owner,
     lost,
+    check,
     release: async () => {
       stop();
       // Where the disk is away for a moment, a lock left there would keep other processes out until this one ends.

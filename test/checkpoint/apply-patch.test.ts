@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { appliedState } from '../../src/checkpoint/applied-state';
 import { applyPatch, restoreOriginal } from '../../src/checkpoint/apply-patch';
-import { exportCheckpoint } from '../../src/checkpoint/export-checkpoint';
+import { type ChangeProgress, exportCheckpoint } from '../../src/checkpoint/export-checkpoint';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
 import { roundPatch } from '../../src/checkpoint/round-patch';
 import { type Result, sentence, unwrap } from '../../src/protocol/fault';
@@ -140,6 +140,29 @@ describe('applying a patch in place', () => {
     const before = snapshot(folder);
     expect(said(await apply(folder, patch, AbortSignal.abort()))).to.equal('Cancelled.');
     expect(snapshot(folder)).to.deep.equal(before);
+  });
+
+  it('cancelled at any moment, also while the new shards are proven, is undone', async () => {
+    const { folder, patch } = await prepare();
+    const before = snapshot(folder);
+    const seen = new Set<string>();
+    for (let number = 0; ; number++) {
+      const checkpoint = unwrap(await openCheckpoint(folder));
+      const cancel = new AbortController();
+      let told = 0;
+      const onProgress = ({ phase }: ChangeProgress): void => {
+        if (told++ !== number) return;
+        seen.add(phase);
+        cancel.abort();
+      };
+      const applied = await applyPatch(checkpoint, patch, { signal: cancel.signal, onProgress });
+      await checkpoint.close();
+      // The last word of progress comes when all is done but the check of what is beside the shards.
+      if (applied.ok) break;
+      expect(said(applied)).to.equal('Cancelled.');
+      expect(snapshot(folder)).to.deep.equal(before);
+    }
+    expect([...seen]).to.deep.equal(['write', 'prove']);
   });
 
   it('on a full disk nothing has changed, whether the lack is seen before or while writing', async function () {

@@ -16,8 +16,8 @@ interface Running {
   readonly outcome: Promise<Outcome>;
 }
 
-function begin(args: readonly string[]): Running {
-  const child = spawn(process.execPath, [bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+function begin(args: readonly string[], node: readonly string[] = []): Running {
+  const child = spawn(process.execPath, [...node, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
@@ -72,6 +72,45 @@ describe('uoe: two processes', function () {
     const { code, stderr } = await uoe(['unlearn', '--resume', id, ...own]);
     expect(code, stderr).to.equal(0);
     expect(fs.readdirSync(path.join(runs, id)).filter((name) => name.includes('lock') || name.endsWith('.uoe-tmp'))).to.deep.equal([]);
+  });
+
+  it('at one run of which another machine took the lock: the first writes no further row', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const { folder, forget, retain, at } = goldenFiles('test/fixtures/golden/mixtral');
+    const workspace = at('workspace');
+    const own = ['--workspace', workspace, '--threads', '1'];
+    const flags = ['--model', folder, '--forget', forget, '--retain', retain, '--target', '1:2', '--method', 'gdiff', '--steps', '40', '--batch-size', '2'];
+    const elsewhere = at('elsewhere.cjs');
+    fs.writeFileSync(elsewhere, "require('node:os').hostname = () => 'elsewhere';\n");
+    const first = begin(['unlearn', ...flags, ...own]);
+    const runs = path.join(workspace, '.uoe', 'runs');
+    const journal = () => {
+      const [id] = fs.existsSync(runs) ? fs.readdirSync(runs).filter((name) => !name.startsWith('.')) : [];
+      return id === undefined ? '' : path.join(runs, id, 'steps.jsonl');
+    };
+    try {
+      expect(await stoppedWith(first, () => fs.existsSync(journal()) && fs.statSync(journal()).size > 0)).to.equal(true);
+      const run = path.dirname(journal());
+      // As if it had been stopped for an hour.
+      const earlier = new Date(Date.now() - 3_600_000);
+      fs.utimesSync(path.join(run, '.lock'), earlier, earlier);
+      const other = begin(['unlearn', '--resume', path.basename(run), ...own], ['--require', elsewhere]);
+      const { code, stderr } = await other.outcome;
+      expect(code, stderr).to.equal(0);
+      const files = snapshot(run);
+      first.child.kill('SIGCONT');
+      const end = await first.outcome;
+      expect(end.code).to.equal(1);
+      expect(end.stderr.trim().split('\n').at(-1)).to.match(
+        /^Run \S+ was in work here, but its lock \S+ is gone: it was removed, or taken over by a process that is done by now\. This process has stopped;/,
+      );
+      expect(snapshot(run)).to.deep.equal(files);
+      const steps = fs.readFileSync(journal(), 'utf8').trim().split('\n');
+      expect(steps.map((line) => (JSON.parse(line) as { step: number }).step)).to.deep.equal(Array.from({ length: 40 }, (_, step) => step + 1));
+    } finally {
+      first.child.kill('SIGKILL');
+      await first.outcome;
+    }
   });
 
   it('at one checkpoint: apply and restore tell who has it; after a kill restore brings back the very bytes', async () => {

@@ -81,9 +81,36 @@ describe('locks', () => {
     expect(JSON.parse(fs.readFileSync(at, 'utf8'))).to.deep.equal(lock.owner);
     fs.writeFileSync(at, JSON.stringify(owner({})));
     while (!lock.lost.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(() => lock.lost.throwIfAborted()).to.throw(/was taken by another process while this one was stopped/);
+    expect(() => lock.lost.throwIfAborted()).to.throw(
+      `the run was in work here, but its lock ${at} is held by process ${process.pid} on ${os.hostname()} now.`,
+    );
     await lock.release();
     expect(fs.existsSync(at)).to.equal(true);
+  });
+
+  it('that is gone, or somebody else’s, is told at the next look, long before the next touch', async () => {
+    const at = path.join(temporaryFolder(), 'lock');
+    const said = async (spoil: () => void): Promise<string> => {
+      const lock = unwrap(await takeLock(at, 'the run'));
+      await lock.check();
+      spoil();
+      const look = await lock.check().then(
+        () => 'nothing',
+        (error: Error) => error.message,
+      );
+      expect(lock.lost.aborted).to.equal(true);
+      await lock.release();
+      fs.rmSync(at, { force: true });
+      return look.replace(at, 'LOCK');
+    };
+    const after = 'This process has stopped; see what the other one made of it before you go on.';
+    expect(await said(() => fs.rmSync(at))).to.equal(
+      `the run was in work here, but its lock LOCK is gone: it was removed, or taken over by a process that is done by now. ${after}`,
+    );
+    expect(await said(() => fs.writeFileSync(at, JSON.stringify(owner({ pid: 7, host: 'elsewhere' }))))).to.equal(
+      `the run was in work here, but its lock LOCK is held by process 7 on elsewhere now. ${after}`,
+    );
+    expect(await said(() => fs.writeFileSync(at, 'what?'))).to.equal(`the run was in work here, but its lock LOCK names no owner any more. ${after}`);
   });
 
   it('of many who find one left behind one gets it', async () => {

@@ -229,7 +229,7 @@ const cases = (): (Case & { close?: () => Promise<void> })[] => [
 ];
 
 export interface Survived {
-  readonly rows: { readonly what: string; readonly tried: number; readonly survived: number }[];
+  readonly rows: { readonly what: string; readonly tried: number; readonly survived: number; readonly note?: string }[];
   readonly failures: string[];
 }
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 export const name = 'kills';
 
 /** Kills and cuts at scale 1. */
-const counts = { runs: { wasm: 100, cpu: 100, tensorflow: 50 }, changes: 50, holders: 150, cuts: 1000 };
+const counts = { runs: { wasm: 100, cpu: 100, tensorflow: 50 }, changes: 50, holders: 150, losses: 300, cuts: 1000 };
 
 /** Backends here: TensorFlow where UOE_NATIVE, or this clone's tests, have set it up. */
 function backends(home) {
@@ -46,6 +46,7 @@ export async function run({ home, bundle, folder, seed, scale, say }) {
   const require = createRequire(import.meta.url);
   const { cutPower } = require(path.join(bundle, 'power.js'));
   const { killHolders } = require(path.join(bundle, 'kill-locks.js'));
+  const { loseLocks } = require(path.join(bundle, 'lost-locks.js'));
   // Two at a time: a killed process and its judge take a core.
   const [wasm, ...others] = own;
   const one = (which, changes) => judge(bundle, folder, which, some(counts.runs[which.backend]), changes, seed, say);
@@ -56,7 +57,8 @@ export async function run({ home, bundle, folder, seed, scale, say }) {
   };
   const killed = (await Promise.all([one(wasm, some(counts.changes)).then((result) => [result]), inTurn()])).flat();
   const passed = await killHolders(path.join(folder, 'locks'), path.join(bundle, 'kill-lock.js'), some(counts.holders), seed);
+  const left = await loseLocks(path.join(folder, 'lost'), path.join(bundle, 'lost-lock.js'), some(counts.losses), seed);
   const cut = await cutPower(folder, some(counts.cuts), seed, say);
-  const all = [...killed, passed, cut];
+  const all = [...killed, passed, left, cut];
   return { rows: all.flatMap(({ rows }) => rows), failures: all.flatMap(({ failures }) => failures) };
 }

@@ -66,7 +66,7 @@ async function keepAudit(folder: string, id: string, result: AuditRecord['audits
   try {
     const { record, audits: stored } = unwrap(await readRunFolder(diskReader, folder));
     const audits = { ...stored?.audits, [id]: result };
-    unwrap(await writeJson(path.join(folder, 'audits.json'), { run: record.id, audits }));
+    unwrap(await writeJson(path.join(folder, 'audits.json'), { run: record.id, audits }, lock.check));
     return audits;
   } finally {
     await lock.release();
