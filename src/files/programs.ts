@@ -16,11 +16,6 @@ export interface Ended {
 
 export interface ProgramOptions {
   readonly signal?: AbortSignal;
-  /**
-   * What a cancel does. `kill` (default): ends it at once and rejects. `ask`: sends SIGINT, once, and waits for its orderly end; the program has a
-   * group of its own then, so that Ctrl-C in a terminal reaches it through `signal` alone.
-   */
-  readonly onCancel?: 'kill' | 'ask';
   /** Laid over this process's own; undefined takes a variable away. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Where it is started; the root of the disk where left out. */
@@ -34,30 +29,27 @@ export interface ProgramOptions {
 // Python looks for modules where it was started, and a compiler for its parts: not in a folder that came from somebody else.
 const root = path.parse(process.execPath).root;
 
-/** Never rejects but for a cancel that ends the program. */
+/** Never rejects but for a cancel, which ends the program. */
 export const runProgram = (
   program: string,
   args: readonly string[],
-  { signal, onCancel = 'kill', environment, folder = root, limit, kept = 2 ** 20 }: ProgramOptions = {},
+  { signal, environment, folder = root, limit, kept = 2 ** 20 }: ProgramOptions = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
-    const kills = onCancel === 'kill';
-    if (kills) signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const said = { out: '', errors: '' };
     const child = spawn(program, [...args], {
       env: { ...process.env, ...environment },
       cwd: folder,
-      detached: !kills,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: limit === undefined ? undefined : limit * 1000,
       killSignal: 'SIGKILL',
     });
-    const stop = () => child.kill(kills ? 'SIGKILL' : 'SIGINT');
+    const stop = () => child.kill('SIGKILL');
     signal?.addEventListener('abort', stop);
-    if (signal?.aborted) stop();
     const end = (how: Pick<Ended, 'code' | 'signal' | 'absent'>) => {
       signal?.removeEventListener('abort', stop);
-      if (kills && signal?.aborted) reject(signal.reason);
+      if (signal?.aborted) reject(signal.reason);
       else resolve({ ...how, ...said });
     };
     for (const [stream, name] of [
