@@ -192,6 +192,7 @@ export async function applyPatch(checkpoint: Checkpoint, patch: Patch, options: 
       manifest = whole;
       await swap(folder, manifest, lock, signal);
       const proof = await proveApplied(folder, manifest, patch, signal, options.onProgress);
+      signal.throwIfAborted();
       await lock.check();
       return { folder, changed, proof, bytesWritten, linked: 0, warnings, leftBehind: [] };
     } catch (error) {
