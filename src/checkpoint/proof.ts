@@ -85,6 +85,7 @@ export async function proveOnlyChanged(
     const differing: string[] = [];
     let checked = 0;
     const compare = async (label: string, isEqual: () => Promise<boolean>): Promise<void> => {
+      options.signal?.throwIfAborted();
       checked++;
       if (!(await isEqual())) differing.push(label);
     };
