@@ -1,7 +1,7 @@
 /** Opens a Hugging Face checkpoint folder: reads config.json, the index and the headers; no weights. */
 import path from 'node:path';
 import { UNFINISHED } from '../files/atomic-write';
-import { kindOf, listFolder } from '../files/folder';
+import { kindInWords, kindOf, listFolder } from '../files/folder';
 import { rangedPool, withRanged } from '../files/ranged';
 import { parseJson, readText } from '../files/read';
 import { faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
@@ -63,11 +63,15 @@ async function findShards(
   if (single && !files.includes(SINGLE_NAME)) return { files: [SINGLE_NAME], index: null };
   for (const file of files) {
     signal?.throwIfAborted();
-    if (unwrap(await kindOf(path.join(folder, file))) !== 'file') {
+    const at = path.join(folder, file);
+    const kind = unwrap(await kindOf(at));
+    if (kind !== 'file') {
+      const listed = [...index.values()].filter((value) => value === file).length;
+      const what = kind === 'absent' ? 'is missing' : `is ${unwrap(await kindInWords(at))}, not a file`;
       refuse(
-        'not-found',
-        `${path.join(folder, file)} is missing; ${INDEX_NAME} lists ${[...index.values()].filter((value) => value === file).length} tensors in it.`,
-        'Get the missing file.',
+        kind === 'absent' ? 'not-found' : 'bad-file',
+        `${at} ${what}; ${INDEX_NAME} lists ${listed} tensors in it.`,
+        kind === 'absent' ? 'Get the missing file.' : 'Get the file itself.',
       );
     }
     await refuseEscape(folder, file);

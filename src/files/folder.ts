@@ -18,6 +18,13 @@ export const kindOf = (at: string): Promise<Result<PathKind>> =>
     }
   });
 
+/** What a path names that is no file, in words. */
+export const kindInWords = (at: string): Promise<Result<string>> =>
+  onDisk('look at', at, async () => {
+    const status = await fileSystem.stat(at);
+    return status.isDirectory() ? 'a folder' : status.isFIFO() ? 'a pipe' : status.isSocket() ? 'a socket' : 'a device';
+  });
+
 /** Whether a path names anything. */
 export async function exists(at: string): Promise<Result<boolean>> {
   const kind = await kindOf(at);

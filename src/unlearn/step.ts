@@ -313,7 +313,10 @@ function countRouting(
   counts.set(routing.layer, own);
 }
 
-/** Overlap pooled over tokens per layer, mean over all MoE layers; layers below the target choose as the original does. */
+/**
+ * Overlap with the checkpoint's own choices, pooled over tokens per layer, mean over all MoE layers: those below the target choose as the
+ * checkpoint does.
+ */
 function meanOverlap(counts: ReadonlyMap<number, RoutingCounts>, moeLayers: readonly number[], name: 'forget' | 'retain'): number | null {
   const values = moeLayers.map((layer) => {
     const own = counts.get(layer);
@@ -364,13 +367,16 @@ export async function evaluateStep(
     sums.anchor += own.anchor;
   }
   const hidden = recipe.method === 'rmu';
+  // What else a patch starts with may lie below the target, in layers that no step runs.
+  const trained = new Set(training.units.map(unitName));
+  const isUnknown = hidden || [...training.overlay.keys()].some((unit) => !trained.has(unit));
   const targetSlots = [...expertsByLayer(target.experts).keys()].reduce((sum, layer) => sum + (counts.get(layer)?.target ?? 0), 0);
   return {
     ...sums,
     gradients: training.parametrisation.gradients(gradients, params),
     targetShare: targetSlots / target.experts.length / totals.forget.all,
-    overlapForget: hidden ? null : meanOverlap(counts, model.shape.moeLayers, 'forget'),
-    overlapRetain: hidden || members.retain.length === 0 ? null : meanOverlap(counts, model.shape.moeLayers, 'retain'),
+    overlapForget: isUnknown ? null : meanOverlap(counts, model.shape.moeLayers, 'forget'),
+    overlapRetain: isUnknown || members.retain.length === 0 ? null : meanOverlap(counts, model.shape.moeLayers, 'retain'),
   };
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -233,8 +234,20 @@ describe('a broken checkpoint folder', () => {
         fs.rmSync(path.join(folder, first));
         fs.mkdirSync(path.join(folder, first));
       },
-      /model-00001-of-00003.safetensors is missing/,
+      /model-00001-of-00003.safetensors is a folder, not a file; model.safetensors.index.json lists 3 tensors in it\. Get the file itself/,
     ],
+    ...(process.platform === 'win32'
+      ? []
+      : [
+          [
+            'a shard that is a pipe',
+            (folder: string) => {
+              fs.rmSync(path.join(folder, first));
+              execFileSync('mkfifo', [path.join(folder, first)]);
+            },
+            /model-00001-of-00003.safetensors is a pipe, not a file/,
+          ] as [string, (folder: string) => void, RegExp],
+        ]),
   ];
   for (const [what, change, text] of faults) {
     it(`${what}: one sentence, and nothing changed`, async () => {

@@ -276,6 +276,8 @@ describe('a run that starts from a patch', () => {
         for (const [unit, values] of initial.params) expect(values, 'starts from the patch').to.deep.equal(patch.get(unit));
         return evaluateStep(training, initial.params, 1);
       };
+      const kept = await at({ method: 'ga' });
+      expect(kept.overlapForget, 'layers that no step runs are patched').to.equal(null);
       const beta = 0.7;
       const npoLoss = npo(now.forget, before.forget, beta);
       expect(Math.abs(npoLoss - npo(now.forget, now.forget, beta)), 'the reference matters').to.be.greaterThan(1e-3);
