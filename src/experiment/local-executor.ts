@@ -55,7 +55,11 @@ export function localExecutor(program: string, workers: number, folder: string):
     if (busy === 0) clearInterval(looking);
   };
   const cancel = (ids: readonly string[] = [...seen.keys()]) => {
-    for (const { id } of waiting) if (ids.includes(id)) seen.set(id, { at: 'ended', how: 'cancelled before it began', where: '' });
+    const how = 'cancelled before it began';
+    for (const { id } of waiting.filter((task) => ids.includes(task.id))) {
+      seen.set(id, { at: 'ended', how, where: '' });
+      words.set(id, how);
+    }
     waiting = waiting.filter(({ id }) => !ids.includes(id));
     for (const id of ids) stops.get(id)?.abort();
     isChanged();
