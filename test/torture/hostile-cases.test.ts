@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import vm from 'node:vm';
 import { expect } from 'chai';
 import { readHeader } from '../../src/checkpoint/header';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint';
@@ -441,7 +442,9 @@ const MESSAGES = [
   { role: 'user', content: 'a question' },
   { role: 'assistant', content: 'an answer' },
 ];
-const template = (source: string) => (): string => refusal(() => openChat(source, {}).conversation(MESSAGES));
+/** Forty times what the slowest case takes: without its bounds a template never ends, and this says so. */
+const inTime = <T>(work: () => T): T => vm.runInContext('work()', vm.createContext({ work }), { timeout: 20_000 }) as T;
+const template = (source: string) => (): string => refusal(() => inTime(() => openChat(source, {}).conversation(MESSAGES)));
 const shows = (source: string) => (): string => openChat(source, {}).prompt(MESSAGES);
 const grown = (start: string, step: string): string =>
   `{% set ns = namespace(x=${start}) %}{% for i in range(60) %}{% set ns.x = ${step} %}{% endfor %}{{ ns.x }}`;

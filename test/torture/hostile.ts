@@ -1,6 +1,6 @@
 /**
  * Hostile input to one reader: `node hostile.js TARGET COUNT SEED FOLDER`; `--list FOLDER` names the targets, `--agent COUNT SEED FOLDER CLI` sends lines
- * to `uoe mcp`. A thread makes inputs and keeps those that reach code no input
+ * to `uoe mcp`, `--short COUNT SEED FOLDER` tries every reader in turn, without coverage. A thread makes inputs and keeps those that reach code no input
  * reached before (V8's own block coverage over this bundle, libraries included); this thread watches its time and memory. Prints one JSON document.
  */
 import fs from 'node:fs';
@@ -9,16 +9,18 @@ import path from 'node:path';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { agentLines } from './hostile/agent';
 import { nextInput } from './hostile/inputs';
-import { LARGEST_INPUT, randomOf } from './hostile/mutations';
+import { LARGEST_INPUT, type Random, randomOf } from './hostile/mutations';
 import { faultProblem } from './hostile/sentences';
+import type { Target } from './hostile/target';
 import { targetsIn } from './hostile/targets';
 
 interface Job {
+  /** One of the targets, or EVERY. */
   readonly target: string;
   readonly count: number;
   readonly seed: number;
   readonly folder: string;
-  /** The input under way: [number, length, busy] and its bytes. */
+  /** The input under way: [number, length, busy, target of EVERY] and its bytes. */
   readonly state: SharedArrayBuffer;
   readonly bytes: SharedArrayBuffer;
 }
@@ -26,6 +28,9 @@ interface Job {
 type Message =
   | { readonly kind: 'problem'; readonly what: string; readonly input: Uint8Array }
   | { readonly kind: 'done'; readonly taken: number; readonly refused: number; readonly corpus: number; readonly places: number };
+
+/** Stands for all targets in turn, in one thread that counts no coverage. */
+const EVERY = 'every reader';
 
 /** What a real application has open beside it; a reader of inputs below a quarter of a megabyte needs a fraction. */
 const HEAP_MEGABYTES = 768;
@@ -83,21 +88,29 @@ function coverage(): { isNew(keep: boolean): boolean; places(): number } {
   return { isNew, places: () => places };
 }
 
+/** One change to a seed, or now and then two. */
+function aFew(target: Target, random: Random): Uint8Array {
+  const once = nextInput(target, target.seeds, random);
+  return random() < 1 / 3 ? nextInput(target, [once], random) : once;
+}
+
 const BATCH = 32;
 const MOST_KEPT = 600;
 const LARGEST_KEPT = 1 << 14;
 
 async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): Promise<void> {
   const port = parentPort;
-  const found = (await targetsIn(folder)).targets.find((one) => one.name === name);
+  const { targets } = await targetsIn(folder);
+  const found = name === EVERY ? targets[0] : targets.find((one) => one.name === name);
   if (!found || !port) throw new Error(`There is no target ${name}.`);
-  const target = found;
+  let target: Target = found;
   const random = randomOf(seed);
   const marks = new Int32Array(state);
   const current = new Uint8Array(bytes);
   let input: Uint8Array = new Uint8Array(0);
   let taken = 0;
-  const problem = (what: string): void => port.postMessage({ kind: 'problem', what, input } satisfies Message);
+  const problem = (what: string): void =>
+    port.postMessage({ kind: 'problem', what: name === EVERY ? `${target.name}: ${what}` : what, input } satisfies Message);
   process.on('unhandledRejection', (error) => problem(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`));
 
   async function tried(next: Uint8Array): Promise<void> {
@@ -122,10 +135,25 @@ async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): P
     Atomics.store(marks, 2, 0);
   }
 
+  async function known(): Promise<void> {
+    const before = taken;
+    for (const one of target.seeds) await tried(one);
+    if (taken - before < target.seeds.length && !target.refusedSeeds) problem('one of its own seeds is refused.');
+    for (const one of target.hostile?.() ?? []) await tried(one);
+  }
+  if (name === EVERY) {
+    for (const [number, one] of targets.entries()) {
+      target = one;
+      Atomics.store(marks, 3, number);
+      await known();
+      for (let done = 0; done < count; done++) await tried(aFew(target, random));
+    }
+    return port.postMessage({ kind: 'done', taken, refused: Atomics.load(marks, 0) - taken, corpus: 0, places: 0 } satisfies Message);
+  }
+
   const { isNew, places } = coverage();
   const corpus = [...target.seeds];
-  for (const one of target.seeds) await tried(one);
-  if (taken < target.seeds.length && !target.refusedSeeds) problem('one of its own seeds is refused.');
+  await known();
   isNew(true);
   /** Asking what ran takes longer than most inputs: the ones that reached new code are found by halves. */
   async function searched(batch: readonly Uint8Array[]): Promise<void> {
@@ -172,7 +200,7 @@ async function watch(target: string, count: number, seed: number, folder: string
   const kept = path.join(folder, 'found');
   fs.mkdirSync(kept, { recursive: true });
   const problems = new Map<string, { what: string; file: string }>();
-  const state = new SharedArrayBuffer(12);
+  const state = new SharedArrayBuffer(16);
   const bytes = new SharedArrayBuffer(LARGEST_INPUT);
   const marks = new Int32Array(state);
   let [done, taken, corpus, places, peak] = [0, 0, 0, 0, 0];
@@ -182,15 +210,21 @@ async function watch(target: string, count: number, seed: number, folder: string
     fs.writeFileSync(file, input);
     problems.set(kindOf(what), { what, file });
   };
+  const names = target === EVERY ? (await targetsIn(fs.mkdtempSync(path.join(folder, 'names-')))).targets.map(({ name }) => name) : [];
+  const whose = (): string => (target === EVERY ? `${names[Atomics.load(marks, 3)]}: ` : '');
   const underWay = (): Uint8Array => new Uint8Array(bytes).slice(0, Atomics.load(marks, 1));
 
-  for (let round = 0; done < count && round < 20; round++) {
+  for (let round = 0; done < count && round < (target === EVERY ? 1 : 20); round++) {
     Atomics.store(marks, 0, 0);
     Atomics.store(marks, 2, 0);
     const own = path.join(folder, `${target.replace(/\W+/g, '-')}-${seed}-${round}`);
     fs.mkdirSync(own, { recursive: true });
     const job: Job = { target, count: count - done, seed: seed + round * 7919, folder: own, state, bytes };
-    const worker = new Worker(START, { eval: true, workerData: job, resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES } });
+    const worker = new Worker(target === EVERY ? `require(${JSON.stringify(__filename)});` : START, {
+      eval: true,
+      workerData: job,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES },
+    });
     let last = { number: -1, at: Date.now(), processor: process.cpuUsage() };
     const ended = await new Promise<boolean>((resolve) => {
       const clock = setInterval(() => {
@@ -203,7 +237,10 @@ async function watch(target: string, count: number, seed: number, folder: string
         const wall = Date.now() - last.at;
         const hangs = (wall > HANG_MS && (user + system) / 1000 > HANG_MS) || wall > BLOCKED_MS;
         if (!hangs && resident < RESIDENT) return;
-        keep(hangs ? `it hangs: more than ${HANG_MS} ms for ${Atomics.load(marks, 1)} bytes` : `it takes more than ${RESIDENT / 1e6} MB`, underWay());
+        keep(
+          `${whose()}${hangs ? `it hangs: more than ${HANG_MS} ms for ${Atomics.load(marks, 1)} bytes` : `it takes more than ${RESIDENT / 1e6} MB`}`,
+          underWay(),
+        );
         resolve(false);
       }, 100);
       worker.on('message', (message: Message) => {
@@ -214,7 +251,7 @@ async function watch(target: string, count: number, seed: number, folder: string
         resolve(true);
       });
       worker.on('error', (error) => {
-        keep(`the thread ended: ${(error as Error).stack ?? String(error)}`, underWay());
+        keep(`${whose()}the thread ended: ${(error as Error).stack ?? String(error)}`, underWay());
         resolve(false);
       });
       worker.on('exit', () => {
@@ -235,6 +272,7 @@ async function main(): Promise<void> {
   const [what, ...rest] = process.argv.slice(2);
   if (what === '--list') return print((await targetsIn(rest[0])).targets.map(({ name, share }) => ({ name, share })));
   const [count, seed, folder, cli] = [Number(rest[0]), Number(rest[1]), rest[2], rest[3]];
+  if (what === '--short') return print(await watch(EVERY, count, seed, folder));
   if (what !== '--agent') return print(await watch(what, count, seed, folder));
   const { problems, ...outcome } = await agentLines(cli, count, seed, folder);
   print({

@@ -1,6 +1,6 @@
 /** The next input of a target, out of those it has so far. */
 import { LARGEST_INPUT, mutateBytes, mutateJson, mutateText, type Random } from './mutations';
-import type { Target } from './targets';
+import type { Target } from './target';
 
 /** The header of a safetensors file changed as JSON; its length field follows, most of the time. */
 function mutateWrapped(random: Random, input: Uint8Array): Uint8Array | null {

@@ -1,0 +1,22 @@
+/** A recipe with fields of every kind. */
+export const recipe = {
+  model: 'checkpoint',
+  forget: 'forget.jsonl',
+  retain: 'retain.jsonl',
+  target: { experts: [{ layer: 1, expert: 2 }] },
+  train: { components: [{ kind: 'expert', layers: [1], experts: [2] }] },
+  method: 'rmu',
+  methodOptions: { c: { timesHiddenNorm: 8 }, retainWeight: 100, controlVector: 'seed' },
+  anchor: { weight: 1, form: 'paper' },
+  retainLoss: { kind: 'kl', weight: 1 },
+  optimizer: { lr: 1e-4, beta1: 0.9, schedule: 'cosine', clipNorm: 1 },
+  steps: 100,
+  batchSize: 'all',
+  accumulate: 2,
+  checks: { everySteps: 10, forget: 'stop.jsonl', utility: ['a.jsonl'] },
+  stop: { forgetAtMost: 0.3, patience: 2 },
+  evaluate: { forget: 'e.jsonl', utility: ['u.jsonl'] },
+  scoring: { options: 'lettered' },
+  memory: '8GB',
+  fingerprints: { model: 'sha256:0' },
+};
