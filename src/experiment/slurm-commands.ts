@@ -64,13 +64,22 @@ export function readQueue(text: string): Map<string, Sight> {
   return new Map(rows.map(([, job, index, state, reason, node]) => [`${job}_${index}`, sightOf(state, reason, node)]));
 }
 
-/** `12_3|FAILED|3:0|node1`; rows that have no index yet say nothing. */
+/** `[0,2-3%2]` is 0, 2, 3; what Slurm cut off with dots is left out. */
+const indices = (text: string): number[] =>
+  [...text.matchAll(/(?<=[[,])(\d+)(?:-(\d+))?(?=[\],%])/g)].flatMap(([, first, last = first]) =>
+    Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i),
+  );
+
+/** `12_3|FAILED|3:0|node1`, and `12_[0,2-3]|CANCELLED by 0|0:0|None assigned` for those that never began; rows that have no index yet say nothing. */
 export function readAccounting(text: string): Map<string, Sight> {
-  const rows = [...text.matchAll(/^(\d+_\d+)\|([A-Z_]+)[^|]*\|(\d+):(\d+)\|(.*)$/gm)];
+  const rows = [...text.matchAll(/^(\d+)_(\d+|\[[^|]*\])\|([A-Z_]+)[^|]*\|(\d+):(\d+)\|(.*)$/gm)];
   return new Map(
-    rows.map(([, task, state, code, , node]) => {
-      const sight = sightOf(state, '', node);
-      return [task, sight.at === 'ended' && code !== '0' ? { ...sight, how: `${sight.how}, exit ${code}` } : sight];
+    rows.flatMap(([, job, own, state, code, , node]) => {
+      const sight = sightOf(state, '', node === 'None assigned' ? '' : node);
+      const ended: Sight = sight.at === 'ended' && code !== '0' ? { ...sight, how: `${sight.how}, exit ${code}` } : sight;
+      // What is to begin stands in the queue, or is a leftover of the books.
+      const known = !own.startsWith('[') ? [Number(own)] : sight.at === 'ended' ? indices(own) : [];
+      return known.map((index): [string, Sight] => [`${job}_${index}`, ended]);
     }),
   );
 }

@@ -6,7 +6,7 @@ import { writeAtomic, writeJson } from '../files/atomic-write';
 import { listFolder, makeFolder, removeFile } from '../files/folder';
 import { readJson, readText } from '../files/read';
 import { FaultError, fail, type Result, sentence, unwrap } from '../protocol/fault';
-import { type Executor, lastLine, pause, type Sight, type TaskCommand } from './executor';
+import { type Executor, isUnderWay, lastLine, pause, type Sight, type TaskCommand } from './executor';
 import { openSlurm } from './slurm-commands';
 import type { SlurmProfile } from './slurm-profile';
 import { arrayScript, type Job, manifestText, mergeScript } from './slurm-script';
@@ -18,6 +18,8 @@ const submissionSchema = z.object({
   cluster: z.string().nullable(),
   at: z.string(),
   tasks: z.array(z.string()),
+  /** Of its tasks those that were asked to end: Slurm keeps no record of one that had not begun. */
+  cancelled: z.array(z.string()).default([]),
 });
 type Submission = z.infer<typeof submissionSchema>;
 
@@ -122,32 +124,48 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
     return known;
   }
 
-  /** Of each task the newest submission: `job_index` by id. */
-  async function handedOver(): Promise<Map<string, string>> {
+  /** Of each task the newest submission: `job_index` by id. And those of them that were asked to end. */
+  async function handedOver(): Promise<{ readonly jobs: Map<string, string>; readonly asked: ReadonlySet<string> }> {
     const jobs = new Map<string, string>();
+    const asked = new Set<string>();
     for (const one of await submissions(sweep.folder)) {
-      const { job, tasks } = await adopted(one);
-      if (job !== null) tasks.forEach((id, index) => void jobs.set(id, `${job}_${index}`));
+      const { job, tasks, cancelled } = await adopted(one);
+      tasks.forEach((id, index) => {
+        if (job === null) return;
+        jobs.set(id, `${job}_${index}`);
+        if (cancelled.includes(id)) asked.add(id);
+        else asked.delete(id);
+      });
     }
-    return jobs;
+    return { jobs, asked };
+  }
+
+  /** Writes down that these were asked to end, each in its newest submission. */
+  async function noteCancelled(ids: ReadonlySet<string>): Promise<void> {
+    const open = new Set(ids);
+    for (const { at, own } of (await submissions(sweep.folder)).reverse()) {
+      const found = own.tasks.filter((id) => open.delete(id));
+      if (found.length > 0) unwrap(await writeJson(at, { ...own, cancelled: [...new Set([...own.cancelled, ...found])] }));
+    }
   }
 
   async function look(): Promise<Map<string, Sight>> {
-    let jobs: Map<string, string>;
+    let known: Awaited<ReturnType<typeof handedOver>>;
     try {
-      jobs = await handedOver();
+      known = await handedOver();
     } catch (error) {
       if (!(error instanceof FaultError) || error.fault.code === 'bad-file') throw error;
       const all = (await submissions(sweep.folder)).flatMap(({ own }) => own.tasks);
       return new Map(all.map((id) => [id, { at: 'unknown', why: sentence(error.fault) }]));
     }
+    const { jobs, asked } = known;
     if (jobs.size === 0) return new Map();
     const { seen, unsure } = await slurm.look([...jobs.values()]);
     return new Map(
       [...jobs].map(([id, task]): [string, Sight] => {
         const sight = seen.get(task);
         if (sight) unseen.delete(task);
-        else if (unsure === null && unseen.has(task)) return [id, { at: 'forgotten' }];
+        else if (unsure === null && unseen.has(task)) return [id, asked.has(id) ? { at: 'ended', how: 'CANCELLED', where: '' } : { at: 'forgotten' }];
         else if (unsure === null) unseen.add(task);
         return [id, sight ?? { at: 'unknown', why: unsure ? sentence(unsure) : 'Slurm has not listed it yet.' }];
       }),
@@ -171,6 +189,7 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
           cluster: sweep.profile.cluster ?? null,
           at: new Date().toISOString(),
           tasks: own.map(({ id }) => id),
+          cancelled: [],
         };
         unwrap(await writeJson(at, submission));
         const job = await slurm.submit(folder, 'array.sh');
@@ -194,7 +213,9 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
     },
     changed: (signal) => pause(pollMs * (0.9 + 0.2 * Math.random()), signal),
     async cancel(ids) {
-      const jobs = await handedOver();
+      const { jobs } = await handedOver();
+      const sights = await look();
+      await noteCancelled(new Set((ids ?? [...jobs.keys()]).filter((id) => isUnderWay(sights.get(id)))));
       const chosen = ids === undefined ? [...jobs.values()] : ids.flatMap((id) => jobs.get(id) ?? []);
       const whole = ids === undefined ? [...new Set(chosen.map((task) => task.split('_')[0]))] : chosen;
       if (whole.length > 0) unwrap(await slurm.cancel(whole));

@@ -21,10 +21,13 @@ describe('Slurm’s answers', () => {
       ['12_2', { at: 'running', where: 'tn2' }],
       ['12_3', { at: 'running', where: 'tn2' }],
     ]);
-    const books = readAccounting('12|FAILED|1:0|tn1\n12_4|CANCELLED by 1000|0:0|tn1\n12_5|FAILED|3:0|tn2\n12_[6-9]|PENDING|0:0|None assigned\n');
+    const books = readAccounting(
+      '12|FAILED|1:0|tn1\n12_4|CANCELLED by 1000|0:0|tn1\n12_5|FAILED|3:0|tn2\n12_[6,8-9%2]|CANCELLED by 0|0:0|None assigned\n12_[10-11]|PENDING|0:0|None assigned\n',
+    );
     expect([...books]).to.deep.equal([
       ['12_4', { at: 'ended', how: 'CANCELLED', where: 'tn1' }],
       ['12_5', { at: 'ended', how: 'FAILED, exit 3', where: 'tn2' }],
+      ...[6, 8, 9].map((index) => [`12_${index}`, { at: 'ended', how: 'CANCELLED', where: '' }]),
     ]);
   });
 });
