@@ -3,3 +3,4 @@ import './activation.host';
 import './trees.host';
 import './engine.host';
 import './surfaces.host';
+import './sweeps.host';

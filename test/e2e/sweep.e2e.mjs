@@ -1,0 +1,124 @@
+// A sweep that goes on while VS Code is closed: its server too; the next window picks it up from the disk, and one whose process was killed is offered again.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { until } from '../../tools/vscode/browser.mjs';
+import { launch } from '../../tools/vscode/page.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
+
+const workspace = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-sweep-')), 'study');
+const sweep = path.join(workspace, '.uoe/sweeps/seeds');
+const demo = (file) => path.resolve('demo', file);
+
+let page;
+let vscode;
+let close;
+
+const step = scenario('sweep', 400_000, () => vscode);
+
+/** A few rows of a file of the demo's: what takes time is not what is tested. */
+function few(name, source) {
+  fs.writeFileSync(path.join(workspace, name), `${fs.readFileSync(demo(source), 'utf8').split('\n').slice(0, 12).join('\n')}\n`);
+  return name;
+}
+
+const open = async () => {
+  ({ page, vscode, close } = await launch({ folder: workspace, vsix: process.env.VSIX, viewport: { width: 1440, height: 960 } }));
+  await vscode.openContainer('UOE');
+};
+
+const ownerOf = (lock) => (fs.existsSync(lock) ? JSON.parse(fs.readFileSync(lock, 'utf8')).pid : null);
+const owner = () => ownerOf(path.join(sweep, '.lock'));
+const isAlive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const runs = () => {
+  const folder = path.join(workspace, '.uoe/runs');
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
+  return names.map((name) => JSON.parse(fs.readFileSync(path.join(folder, name, 'run.json'), 'utf8')));
+};
+const ended = () => runs().filter(({ status }) => status === 'done').length;
+const group = () => vscode.view('Run History').locator('.monaco-list-row', { hasText: 'Sweep seeds' });
+const says = (what, words) =>
+  until(
+    what,
+    () => group().textContent(),
+    (text) => words.test(text),
+    { timeout: 120_000 },
+  );
+
+before(
+  async () => {
+    assert.ok(process.env.VSIX, 'VSIX names the package to install');
+    fs.mkdirSync(workspace);
+    const recipe = { ...JSON.parse(fs.readFileSync(demo('recipe.uoe.json'), 'utf8')), model: demo('checkpoint'), target: { layer: 2, expert: 10 } };
+    for (const field of ['stop', 'seed', 'checks']) delete recipe[field];
+    const data = { forget: few('forget.jsonl', 'data/forget.jsonl'), retain: few('retain.jsonl', 'data/retain.jsonl') };
+    const evaluate = { forget: few('questions.jsonl', 'data/eval/forget.jsonl'), utility: [few('others.jsonl', 'data/eval/retain.jsonl')] };
+    fs.writeFileSync(
+      path.join(workspace, 'seeds.sweep.json'),
+      JSON.stringify({ recipe: { ...recipe, ...data, evaluate, steps: 40, batchSize: 4 }, vary: { seed: [0, 1, 2] } }),
+    );
+    await open();
+  },
+  { timeout: 420_000 },
+);
+
+after(async () => {
+  await close?.();
+  const pid = owner();
+  if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGINT');
+  fs.rmSync(path.dirname(workspace), { recursive: true, force: true });
+});
+
+step('a sweep is started from its file and fills its group in the run history', async () => {
+  await vscode.command('UOE: Start Sweep');
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'seeds.sweep.json' }).click();
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'Run on this machine' }).click();
+  await says('A run under way', /0 of 3 done, 1 running, 2 queued/);
+});
+
+step('it goes on when VS Code is closed, and the next window has it', async () => {
+  const pid = owner();
+  await close();
+  assert.ok(isAlive(pid), 'the process of the sweep outlives the window and its server');
+  await until('A run that ends without a window', ended, (count) => count >= 1, { timeout: 200_000 });
+  await open();
+  await says('What has ended meanwhile', /[12] of 3 done/);
+});
+
+step('a killed process is told as an interruption, and the rest goes on', async () => {
+  const pid = owner();
+  if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  // Its run is ended as well: a machine that was switched off leaves neither.
+  for (const { id, status } of runs()) {
+    const own = status === 'running' ? ownerOf(path.join(workspace, '.uoe/runs', id, '.lock')) : null;
+    if (own !== null && isAlive(own)) process.kill(own, 'SIGKILL');
+  }
+  assert.ok(ended() < 3, 'it came in the middle of the sweep');
+  await says('The interruption', /interrupted/);
+  await vscode.command('Notifications: Show Notifications');
+  const offer = page.locator('.notifications-center .monaco-list-row', { hasText: 'Sweep seeds was interrupted' }).first();
+  await offer.waitFor();
+  await offer.hover();
+  await offer.getByRole('button', { name: 'Run the Rest' }).click();
+  await until('All runs', ended, (count) => count === 3, { timeout: 300_000 });
+  await says('The whole group', /3 of 3 done/);
+});
+
+step('its table has mean and deviation over the seeds', async () => {
+  await vscode.command('UOE: Show Table of a Sweep');
+  const view = await vscode.webview('h1');
+  await until(
+    'The table',
+    () => view.locator('main').textContent(),
+    (text) => /Sweep seeds/.test(text) && /3\/3/.test(text) && /±/.test(text),
+  );
+});
