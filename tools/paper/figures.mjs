@@ -54,11 +54,11 @@ export function scatter({ rows, order }) {
       ...[low, (low + 1) / 2, 1].map((value) => text(x0 - 6, y(value) + 4, value.toFixed(2), 'text-anchor="end" fill="#555"')),
       `<path d="M${at(x(0.25))} ${y0}v${size}" stroke="#999" stroke-dasharray="3 3"/>`,
       text(x(0.25) + 4, y0 + size - 6, 'chance', 'fill="#777" font-size="10"'),
-      text(x0 + size / 2, y0 + size + 31, 'FE: forget questions answered right (lower is better)', 'text-anchor="middle"'),
+      text(x0 + size / 2, y0 + size + 31, 'FE (lower is better)', 'text-anchor="middle"'),
       ...own.flatMap(({ labels, figures: { forget, utility } }) => {
         const [colour, shape] = series[order.trained.indexOf(labels.trained) % series.length];
         const across = `M${at(x(forget.mean - (forget.sd ?? 0)))} ${at(y(utility.mean))}H${at(x(forget.mean + (forget.sd ?? 0)))}`;
-        const along = `M${at(x(forget.mean))} ${at(y(utility.mean - (utility.sd ?? 0)))}V${at(y(Math.min(1, utility.mean + (utility.sd ?? 0))))}`;
+        const along = `M${at(x(forget.mean))} ${at(y(Math.max(low, utility.mean - (utility.sd ?? 0))))}V${at(y(Math.min(1, utility.mean + (utility.sd ?? 0))))}`;
         return [
           `<path d="${across}${along}" stroke="${colour}" fill="none"/>`,
           `<g fill="${colour}" fill-opacity="0.85">${shapes[shape](x(forget.mean), y(utility.mean))}</g>`,
@@ -85,6 +85,7 @@ const bars = [
   ['relearn', 'relearned, what was trained', '#009e73'],
   ['relearn-full', 'relearned, all parameters', '#0072b2'],
 ];
+const legendAt = [16, 100, 230, 310, 500];
 
 /** Bars of the forget score under each audit. `rows`: `[{ name, returns: { asIs, forbidden, ... } }]` with spreads or null. Null without rows. */
 export function returning(rows) {
@@ -97,7 +98,7 @@ export function returning(rows) {
     text(16, 20, 'Forget questions answered right, as the edited model is and under audits (lower: it does not come back)'),
     ...bars.map(
       ([, words, colour], i) =>
-        `<rect x="${16 + i * 147}" y="32" width="10" height="10" fill="${colour}"/>${text(30 + i * 147, 41, words, 'font-size="10.5"')}`,
+        `<rect x="${legendAt[i]}" y="32" width="10" height="10" fill="${colour}"/>${text(legendAt[i] + 14, 41, words, 'font-size="10.5"')}`,
     ),
     ...[0, 0.25, 0.5, 0.75, 1].map(
       (value) =>

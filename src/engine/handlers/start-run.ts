@@ -13,7 +13,9 @@ export const startRun: Handler<'startRun'> = async (session, { recipe, folder, w
   const { hooks, end } = runHooks(session, call);
   try {
     return await traced(trace, async () => {
-      if (resume === undefined) return start(withSessionSettings(session, recipe), folder, workspace, sweep ? { ...hooks, sweep } : hooks);
+      // A sweep tells its time by its runs: a sample in each would cost more than it says.
+      const own = sweep ? { ...hooks, sweep, time: false } : hooks;
+      if (resume === undefined) return start(withSessionSettings(session, recipe), folder, workspace, own);
       const run = unwrap(await resolveRun(diskReader, workspace, resume, process.cwd()));
       await refuseLinks(run);
       return resumeRun(run, hooks);
