@@ -30,7 +30,7 @@ export const initialState = (trusted: boolean): WorkbenchState => ({
   plan: null,
   run: null,
   comparison: null,
-    sweep: null,
+  sweep: null,
   changes: null,
   exported: null,
   runs: [],

@@ -454,7 +454,8 @@ export function createLoop(around: Surroundings): Loop {
   async function showRun(id: string, before: string | null = null, asked: string = place()): Promise<void> {
     if (asked !== place()) return;
     const isSame = state().comparison?.run === id;
-    if (await comparison.show(id, before)) set({ ...(asked === place() ? { step: 'compare' as const, sweep: null } : {}), ...(isSame ? {} : { exported: null }) });
+    if (await comparison.show(id, before))
+      set({ ...(asked === place() ? { step: 'compare' as const, sweep: null } : {}), ...(isSame ? {} : { exported: null }) });
   }
 
   async function refreshRuns(): Promise<void> {
