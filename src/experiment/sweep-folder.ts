@@ -4,7 +4,9 @@ import { writeAtomic, writeJson } from '../files/atomic-write';
 import { makeFolder } from '../files/folder';
 import { type Lock, takeLock } from '../files/lock';
 import { removeUnfinished } from '../files/unfinished';
+import type { RunTable } from '../protocol/comparison-view';
 import { unwrap } from '../protocol/fault';
+import { scatterSvg } from './scatter-svg';
 import type { Sweep, SweepTask } from './sweep-plan';
 import { type SweepLine, sweepCsv, sweepMarkdown } from './sweep-results';
 
@@ -30,10 +32,12 @@ export async function openSweep(workspace: string, sweep: Sweep, file: string): 
   }
 }
 
-/** The table as it stands, beside the manifest. Throws FaultError. */
-export async function writeResults(workspace: string, sweep: Sweep, lines: readonly SweepLine[]): Promise<void> {
+/** The table as it stands, beside the manifest, and its scatter where runs have both figures. Throws FaultError. */
+export async function writeResults(workspace: string, sweep: Sweep, lines: readonly SweepLine[], runs: RunTable): Promise<void> {
   const folder = sweepFolder(workspace, sweep.name);
   unwrap(await makeFolder(folder));
   unwrap(await writeAtomic(path.join(folder, 'results.md'), `${sweepMarkdown(sweep, lines).trimEnd()}\n`));
   unwrap(await writeAtomic(path.join(folder, 'results.csv'), sweepCsv(sweep, lines)));
+  const scatter = scatterSvg(runs, `Sweep ${sweep.name}: utility against forgetting`);
+  if (scatter !== null) unwrap(await writeAtomic(path.join(folder, 'results.svg'), scatter));
 }

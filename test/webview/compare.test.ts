@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { AnswerRow, RoutingFigures, RunTableRow } from '../../src/protocol/comparison-view';
+import { plottable, scatterLayout, utilityDomain } from '../../src/protocol/scatter-layout';
 import { csvText } from '../../webview/charts/csv-text';
-import { plottable, scatterLayout, utilityDomain } from '../../webview/charts/scatter-layout';
 import { topicBarsLayout } from '../../webview/charts/topic-bars-layout';
 import { matching, pageCount } from '../../webview/views/compare/answer-pages';
 import { columnsOf, panelState, panelWords, ratio } from '../../webview/views/compare/routing-cells';

@@ -2,10 +2,10 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
 import { duration, fraction } from '../../src/protocol/numbers';
 import { methodName, runTableRows } from '../../src/protocol/run-table';
+import { plottable, shapeOf } from '../../src/protocol/scatter-layout';
 import type { Spread, SweepPage, SweepTableLine, TaskKind } from '../../src/protocol/sweep-view';
 import { saveMenu } from '../charts/save-menu';
-import { scatter, shapeOf } from '../charts/scatter';
-import { plottable } from '../charts/scatter-layout';
+import { scatter } from '../charts/scatter';
 import { t } from '../text';
 import { ui } from '../ui';
 import { type Content, card, icon, type VerdictKind, verdict } from '../ui/parts';

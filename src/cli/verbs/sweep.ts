@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { Option } from 'commander';
+import { tableOf } from '../../experiment/comparison';
 import { isUnderWay, type Sight, type TaskCommand } from '../../experiment/executor';
 import { localExecutor, threadsEach } from '../../experiment/local-executor';
 import type { SlurmSweep } from '../../experiment/slurm-executor';
@@ -7,10 +8,11 @@ import { withSite } from '../../experiment/slurm-profile';
 import { openSweep, sweepFolder, taskLog, taskRecipe, writeResults } from '../../experiment/sweep-folder';
 import { handsOf } from '../../experiment/sweep-hands';
 import { planSweep, type Sweep, type SweepTask, taskName } from '../../experiment/sweep-plan';
-import { sweepCsv, sweepLines, sweepMarkdown, sweepText, type TaskResult, taskResults } from '../../experiment/sweep-results';
+import { type SweepLine, sweepCsv, sweepLines, sweepMarkdown, sweepText, type TaskResult, taskResults } from '../../experiment/sweep-results';
 import { textTable } from '../../experiment/table';
 import { taskWords } from '../../experiment/task-words';
 import { readJson } from '../../files/read';
+import type { RunTable } from '../../protocol/comparison-view';
 import { unwrap } from '../../protocol/fault';
 import { fraction } from '../../protocol/numbers';
 import { memoryBytes, resolveRecipe } from '../../protocol/recipe';
@@ -141,6 +143,12 @@ const standingOf = (results: readonly TaskResult[]): Map<string, Standing> =>
     ]),
   );
 
+/** The runs that came to an end, each a row; what can't be read of one is left out. */
+async function comparedRuns({ request, workspace }: Shell, lines: readonly SweepLine[]): Promise<RunTable> {
+  const own = new Set(lines.flatMap(({ runs }) => runs));
+  return tableOf(own.size === 0 ? [] : (await request('compare', { workspace })).table.rows.filter(({ id }) => own.has(id)));
+}
+
 const batchOf = (shell: Shell, sweep: Sweep, folder: string): Batch => ({
   ...{ noun: 'sweep', plural: 'tasks', name: sweep.name, folder },
   tasks: sweep.tasks.map((task) => ({ id: task.id, name: taskName(task), log: taskLog(folder, task) })),
@@ -212,7 +220,7 @@ export const sweep = verb<[file: string], Own>({
     }
     const results = await readResults(shell, plan);
     const lines = sweepLines(plan, results);
-    if (watched || write) await writeResults(workspace, plan, lines);
+    if (watched || write) await writeResults(workspace, plan, lines, await comparedRuns(shell, lines));
     const tasks = results.map(({ task, state, record }) => ({ task: task.id, labels: task.labels, state, run: record?.id ?? null }));
     const json = { name: plan.name, axes: plan.axes, tasks, lines };
     const forms = { text: sweepText, markdown: sweepMarkdown, csv: sweepCsv, json: () => JSON.stringify(json, null, 2) };

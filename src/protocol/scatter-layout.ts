@@ -1,5 +1,16 @@
-/** Geometry of utility against forgetting, in CSS pixels: pure. */
-import type { RunTableRow } from '../../src/protocol/comparison-view';
+/** Geometry of utility against forgetting, in CSS pixels: pure. The page draws it, and sweeps write it as a file. */
+import type { RunTableRow } from './comparison-view';
+
+/** Of a method, around its place. */
+const shapes: Readonly<Record<string, string>> = {
+  rmu: 'M-6 -6H6V6H-6Z',
+  ga: 'M0 -8L7 5H-7Z',
+  gdiff: 'M0 -8L8 0L0 8L-8 0Z',
+  npo: 'M0 -7A7 7 0 1 1 -0.01 -7Z',
+  simnpo: 'M-2 -7H2V-2H7V2H2V7H-2V2H-7V-2H-2Z',
+};
+const otherShape = 'M-6 -6L0 -2L6 -6L2 0L6 6L0 2L-6 6L-2 0Z';
+export const shapeOf = (method: string): string => shapes[method] ?? otherShape;
 
 export interface ScatterMark {
   readonly id: string;
