@@ -15,6 +15,7 @@ import { watchEditorSelection } from './editor-selection';
 import { createEngineClient, type EngineStatus } from './engine/client';
 import { exportActionsOf } from './export-actions';
 import { type Place, withoutPaths } from './hidden-paths';
+import { keptProgram } from './kept-program';
 import { setUpNativeOf } from './native-setup';
 import { tell, tellError } from './notices';
 import { panelType } from './panel';
@@ -191,7 +192,9 @@ export function activate(context: vscode.ExtensionContext): ExtensionApi {
   });
   const sweepActions = sweepActionsOf({
     sweeps,
-    commands: commandLine(context.asAbsolutePath('dist/cli.js')),
+    commands: commandLine(
+      keptProgram(vscode.Uri.joinPath(context.extensionUri, 'dist'), context.globalStorageUri, context.extension.packageJSON.version as string),
+    ),
     store,
     workspace: () => workspaceUri(context),
     site: slurm,

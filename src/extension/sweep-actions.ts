@@ -132,8 +132,10 @@ export function sweepActionsOf({ sweeps, commands, store, workspace, site, show,
     const counts = view ? sweepCounts(view) : '';
     const [table, showLog] = [vscode.l10n.t('Show Table'), vscode.l10n.t('Show Log')];
     if (code === 130) return;
-    const isWhole = view !== undefined && view.counts.done === view.counts.all;
-    const answer = isWhole
+    // Another process has it.
+    if (view?.isLive) return void tellError(inWords(lastWords));
+    const isWell = view !== undefined && view.counts.failed === 0 && (code === 0 || /tasks have no result/.test(lastWords));
+    const answer = isWell
       ? await tell(vscode.l10n.t('Sweep {0} has ended: {1}.', name, counts), table)
       : await tellError(vscode.l10n.t('Sweep {0} has ended ({1}): {2}', name, counts, inWords(lastWords)), showLog, ...(view ? [table] : []));
     if (answer === table && view) await openPage(view);

@@ -1,7 +1,7 @@
 /** The command line as the extension starts it: asked for an answer, or left to carry out a sweep by itself, whatever becomes of this window. No vscode here. */
 import path from 'node:path';
 import type { LeftEnd } from '../files/programs';
-import { fail, ok, type Result } from '../protocol/fault';
+import { fail, faultOf, ok, type Result } from '../protocol/fault';
 
 /** Loaded when it is first used: no window waits for it. */
 const programs = () => import('../files/programs');
@@ -26,12 +26,15 @@ const lastLine = (text: string): string =>
 /** Characters of an answer: the scripts of a sweep of ten thousand runs. */
 const mostKept = 2 ** 26;
 
-/** `file`: dist/cli.js. */
-export function commandLine(file: string): CommandLine {
+/** `program`: the file that node runs. */
+export function commandLine(program: () => Promise<string>): CommandLine {
+  const found = (): Promise<Result<string>> => program().then(ok, (error: unknown) => ({ ok: false, fault: faultOf(error) }));
   return {
     async ask(args, folder) {
+      const file = await found();
+      if (!file.ok) return file;
       const { runProgram } = await programs();
-      const { code, out, errors } = await runProgram(process.execPath, [file, ...args, '--json'], { environment, folder, kept: mostKept });
+      const { code, out, errors } = await runProgram(process.execPath, [file.value, ...args, '--json'], { environment, folder, kept: mostKept });
       try {
         if (code === 0) return ok(JSON.parse(out));
       } catch {
@@ -40,12 +43,14 @@ export function commandLine(file: string): CommandLine {
       return fail(code === 130 ? 'cancelled' : 'conflict', lastLine(errors) || `The command line ended with ${code}.`);
     },
     async leave(args, folder, log) {
+      const file = await found();
+      if (!file.ok) return file;
       const { makeFolder } = await folders();
       const made = await makeFolder(path.dirname(log));
       if (!made.ok) return made;
       const { leaveProgram } = await programs();
       const line = `${new Date().toISOString()} uoe ${args.join(' ')}`;
-      return ok(await leaveProgram(process.execPath, [file, ...args], { log, line, environment, folder }));
+      return ok(await leaveProgram(process.execPath, [file.value, ...args], { log, line, environment, folder }));
     },
   };
 }

@@ -14,7 +14,8 @@ const demo = (file) => path.resolve('demo', file);
 
 let page;
 let vscode;
-let close;
+let server;
+const servers = [];
 
 const step = scenario('sweep', 400_000, () => vscode);
 
@@ -25,8 +26,14 @@ function few(name, source) {
 }
 
 const open = async () => {
-  ({ page, vscode, close } = await launch({ folder: workspace, vsix: process.env.VSIX, viewport: { width: 1440, height: 960 } }));
+  ({ page, vscode, server } = await launch({ folder: workspace, vsix: process.env.VSIX, viewport: { width: 1440, height: 960 } }));
+  servers.push(server);
   await vscode.openContainer('UOE');
+};
+
+const close = async () => {
+  await page.context().browser().close();
+  await server.halt();
 };
 
 const ownerOf = (lock) => (fs.existsSync(lock) ? JSON.parse(fs.readFileSync(lock, 'utf8')).pid : null);
@@ -64,7 +71,7 @@ before(
     const evaluate = { forget: few('questions.jsonl', 'data/eval/forget.jsonl'), utility: [few('others.jsonl', 'data/eval/retain.jsonl')] };
     fs.writeFileSync(
       path.join(workspace, 'seeds.sweep.json'),
-      JSON.stringify({ recipe: { ...recipe, ...data, evaluate, steps: 40, batchSize: 4 }, vary: { seed: [0, 1, 2] } }),
+      JSON.stringify({ recipe: { ...recipe, ...data, evaluate, steps: 24, batchSize: 4 }, vary: { seed: [0, 1, 2] } }),
     );
     await open();
   },
@@ -72,9 +79,10 @@ before(
 );
 
 after(async () => {
-  await close?.();
   const pid = owner();
   if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGINT');
+  if (server) await close();
+  for (const one of servers) await one.stop();
   fs.rmSync(path.dirname(workspace), { recursive: true, force: true });
 });
 

@@ -119,6 +119,8 @@ export async function startServer({ settings = {}, vsix, port, smoke = false, tr
     home,
     authority: `127.0.0.1:${used}`,
     origin: `http://127.0.0.1:${used}`,
+    /** Ends it and leaves its folders, as a person who closes VS Code does. */
+    halt: () => ended(child),
     stop,
   };
 }

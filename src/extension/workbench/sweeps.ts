@@ -39,7 +39,6 @@ const lookEvery = { seen: 2000, unseen: 10_000 };
 export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isVisible }: SweepSurroundings): Sweeps {
   const store = createStore<{ readonly sweeps: readonly SweepView[] }>({ sweeps: [] });
   const asked = new Map<string, { readonly at: number; readonly sights: ReadonlyMap<string, Sight> }>();
-  const gone = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let going: Promise<void> | null = null;
   let isWanted = false;
@@ -61,9 +60,9 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
   /** Nothing on the disk changes when the process of a run is killed. */
   async function noticeLost(): Promise<void> {
     const { isLockHeld } = await locks();
-    const running = records().filter(({ status, sweep, id }) => status === 'running' && sweep !== undefined && !gone.has(id));
-    for (const { id } of running) if (!(await isLockHeld(path.join(workspace(), '.uoe', 'runs', id, '.lock')))) gone.add(id);
-    if (running.some(({ id }) => gone.has(id))) await refreshRuns();
+    const running = records().filter(({ status, sweep }) => status === 'running' && sweep !== undefined);
+    const held = await Promise.all(running.map(({ id }) => isLockHeld(path.join(workspace(), '.uoe', 'runs', id, '.lock'))));
+    if (held.includes(false)) await refreshRuns();
   }
 
   async function lookOnce(): Promise<void> {
