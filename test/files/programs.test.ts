@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { pinned, pinnedCuda, pinnedGpu } from '../../src/tensor/native/pinned';
 import { runProgram } from '../../src/files/programs';
+import { pinned, pinnedCuda, pinnedGpu } from '../../src/tensor/native/pinned';
 import { temporaryFolder } from './temporary-folder';
 
 describe('programs that the set-up starts', () => {

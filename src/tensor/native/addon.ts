@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { kindOf, listFolder, makeFolder, removeFolder, renameDurably } from '../../files/folder';
+import { lastWords, runProgram, went } from '../../files/programs';
 import { readBytes } from '../../files/read';
 import { refuse, unwrap } from '../../protocol/fault';
 import { libraryNames, type Work } from './library';
 import { sourcesFolder } from './place';
-import { lastWords, runProgram, went } from '../../files/programs';
 
 export interface Addon {
   readonly addon: string;

@@ -3,10 +3,10 @@ import path from 'node:path';
 import { freeBytes } from '../../files/disk-fault';
 import { fileSystem } from '../../files/file-system';
 import { kindOf, listFolder, makeFolder, removeFolder, renameDurably } from '../../files/folder';
+import { type Ended, lastWords, runProgram, went } from '../../files/programs';
 import { refuse, unwrap } from '../../protocol/fault';
 import { bytes } from '../../protocol/numbers';
 import { type Pinned, pinned, pinnedCuda, pinnedGpu, tensorflowVersion } from './pinned';
-import { type Ended, lastWords, runProgram, went } from '../../files/programs';
 
 export const libraryNames = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as const;
 

@@ -1,8 +1,8 @@
 /** A backend tried out in a process of its own: whether it starts, whether its products are right, and how fast they are. */
 import path from 'node:path';
+import { lastWords, runProgram } from '../../files/programs';
 import { fail, ok, type Result } from '../../protocol/fault';
 import type { NativeManifest } from './place';
-import { lastWords, runProgram } from '../../files/programs';
 
 export interface Trial {
   readonly threads: number;
