@@ -1,6 +1,6 @@
 // Known vulnerabilities of what ships: `npm audit` of the production packages, parted into those that a build holds (dist/metafile.json) and those of which nothing
 // is bundled, such as the installer of a package whose code alone is used.
-//   node tools/audit.mjs [FOLDER]     exit 1 with a finding in a bundle, 2 where the registry gives no answer
+//   node tools/audit.mjs [FOLDER]     exit 0 without a finding in a bundle, 1 with one, 2 where nothing was audited because the registry gave no answer
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -29,9 +29,8 @@ if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.me
   const npm = spawnSync('npm', ['audit', '--omit=dev', '--json'], { cwd: home, encoding: 'utf8', maxBuffer: 2 ** 28, shell: process.platform === 'win32' });
   const report = JSON.parse(npm.stdout || '{}');
   if (!report.vulnerabilities) {
-    console.error(
-      `npm audit gave no answer: ${report.message ?? npm.stderr.trim().split('\n')[0]}. Ask a registry that has advisories (npm config get registry).`,
-    );
+    const why = report.message ?? npm.stderr.trim().split('\n')[0];
+    console.error(`Nothing was audited: the registry gave no answer (${why}); ask one that has advisories (npm config get registry).`);
     process.exit(2);
   }
   const { bundled, absent } = partedFindings(report, packagesOf(metafile));

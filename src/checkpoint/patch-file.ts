@@ -2,7 +2,7 @@
 import { faultOf, ok, type Result, refuse, unwrap } from '../protocol/fault';
 import { elementCount, type HostTensor, type Patch, parseUnitName } from '../protocol/tensors';
 import { firstNotFinite, widen } from '../tensor/dtype';
-import { bytesOf, readSafetensors, writeSafetensors } from './safetensors';
+import { bytesOf, layOut, readSafetensors, writeSafetensors } from './safetensors';
 import { isWeightDtype } from './slice';
 
 const FORMAT = 'uoe-patch';
@@ -19,14 +19,15 @@ export function refuseNotFinite(at: string, unit: string, values: Float32Array):
     );
 }
 
-/** Writes a patch file, whole or not at all. NaN and infinity are refused. */
-export async function writePatch(path: string, patch: Patch): Promise<Result<void>> {
+/** Writes a patch file, whole or not at all, and gives its bytes. NaN and infinity are refused. */
+export async function writePatch(path: string, patch: Patch): Promise<Result<number>> {
   try {
     for (const [unit, { values }] of patch.units) refuseNotFinite(path, unit, values);
     const tensors = [...patch.units].map(([name, { shape, values }]) => ({ name, dtype: 'F32' as const, shape, bytes: bytesOf(values) }));
     const metadata: Record<string, string> = { ...patch.metadata, format: FORMAT, version: VERSION };
     if (patch.base !== undefined) metadata.base = patch.base;
-    return await writeSafetensors(path, tensors, metadata);
+    const written = await writeSafetensors(path, tensors, metadata);
+    return written.ok ? ok(layOut(tensors, metadata).bytes) : written;
   } catch (error) {
     return { ok: false, fault: faultOf(error) };
   }

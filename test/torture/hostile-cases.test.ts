@@ -234,12 +234,12 @@ holds('a hostile checkpoint folder', [
   [
     'a shard that is a pipe',
     () => checkpointSays(inPlaceOf(first, pipe)),
-    'model/model-00001-of-00002.safetensors is missing; model.safetensors.index.json lists 1 tensors in it. Get the missing file.',
+    'model/model-00001-of-00002.safetensors is a pipe, not a file; model.safetensors.index.json lists 1 tensors in it. Get the file itself.',
   ],
   [
     'a shard that is a device',
     () => checkpointSays(inPlaceOf(first, device)),
-    'model/model-00001-of-00002.safetensors is missing; model.safetensors.index.json lists 1 tensors in it. Get the missing file.',
+    'model/model-00001-of-00002.safetensors is a device, not a file; model.safetensors.index.json lists 1 tensors in it. Get the file itself.',
   ],
   [
     'a config.json that is a pipe',
@@ -334,6 +334,11 @@ holds('a hostile config.json', [
 
 const rowsSay = async (name: string, content: string | Uint8Array): Promise<string> => said(await readRows(written(name, content)));
 const gzip = () => fs.readFileSync('test/fixtures/text/questions.gzip.parquet');
+/** A file of questions with such a number in place of its byte `at`. */
+const withCount = (at: number, count: readonly number[]): Uint8Array => {
+  const file = fs.readFileSync('test/fixtures/text/questions.none.parquet');
+  return Buffer.concat([file.subarray(0, at), Uint8Array.from(count), file.subarray(at + 1)]);
+};
 const columns = (count: number, form: (i: number) => string): string => Array.from({ length: count }, (_, i) => form(i)).join();
 holds('hostile data rows', [
   [
@@ -410,6 +415,16 @@ holds('hostile data rows', [
     'parquet cut short',
     () => rowsSay('x.parquet', gzip().subarray(0, 900)),
     "x.parquet can't be read as parquet: parquet file invalid (footer != PAR1). Check that the file is complete.",
+  ],
+  [
+    'parquet with a page of 2^31 bytes',
+    () => rowsSay('x.parquet', withCount(7, [0xfe, 0xff, 0xff, 0xff, 0x0f])),
+    "x.parquet can't be read as parquet: a page has no valid size. Check that the file is complete.",
+  ],
+  [
+    'parquet with a number that goes on and on',
+    () => rowsSay('x.parquet', withCount(5, [...Array.from({ length: 12 }, () => 0xff), 1])),
+    "x.parquet can't be read as parquet: a number has too many bytes. Check that the file is complete.",
   ],
   // The fuzzer: columns are read at once, and all but the first that failed ended the process.
   [

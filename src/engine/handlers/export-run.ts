@@ -9,7 +9,7 @@ import { notedExport } from '../../experiment/exports';
 import { readRunFolder, resolveRun } from '../../experiment/history';
 import { modelCard } from '../../experiment/model-card';
 import { diskReader } from '../../experiment/run-reader';
-import { fileStatus, kindOf, removeFile } from '../../files/folder';
+import { kindOf, removeFile } from '../../files/folder';
 import type { ExportResult, RunFolder } from '../../protocol/engine';
 import { refuse, unwrap } from '../../protocol/fault';
 import type { Patch } from '../../protocol/tensors';
@@ -66,11 +66,10 @@ async function writePatchFile(to: string, model: string, patch: Patch, call: Cal
   if (unwrap(await kindOf(target)) !== 'absent') refuse('conflict', `Can't write ${target}: it exists already.`, 'Choose another name, or remove it first.');
   await withCheckpoint(model, async (checkpoint) => unwrap(await checkPatch(patch, checkpoint, call.signal)), call.signal);
   const written = await writePatch(target, patch);
-  const status = written.ok ? await fileStatus(target) : written;
   // It may have its name already where only that could not be made to last.
-  if (!status.ok) await removeFile(target);
-  const { bytes } = unwrap(status);
-  return { folder: target, changed: [...patch.units.keys()].sort(), proof: { checked: 0, equal: 0, differing: [] }, bytesWritten: bytes, linked: 0 };
+  if (!written.ok) await removeFile(target);
+  const bytesWritten = unwrap(written);
+  return { folder: target, changed: [...patch.units.keys()].sort(), proof: { checked: 0, equal: 0, differing: [] }, bytesWritten, linked: 0 };
 }
 
 /** A full checkpoint folder, or the patch alone; the opened checkpoint is only read. */

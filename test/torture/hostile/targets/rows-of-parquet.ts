@@ -8,10 +8,13 @@ const largest = [
   [0xff, 0xff, 0xff, 0xff, 0x0f],
 ];
 
-/** A file with each of its bytes in turn replaced by such a count: every length field is met, of the directory, of pages and of runs in them. */
+/** Where the pages of the fixture end and its directory begins. */
+const PAGES = 540;
+
+/** A file with each byte of its pages in turn replaced by such a count: so every length is met, of a page's header and of the runs in it. */
 function* hugeCounts(file: string): Iterable<Uint8Array> {
   const input = fs.readFileSync(file);
-  for (let at = 4; at < input.length - 8; at++)
+  for (let at = 4; at < PAGES; at++)
     for (const count of largest) yield new Uint8Array(Buffer.concat([input.subarray(0, at), Buffer.from(count), input.subarray(at + 1)]));
 }
 
