@@ -134,6 +134,6 @@ function drawing({ table, original }: SweepPage, { width, send }: ViewContext): 
 export const sweepPage = (context: ViewContext, page: SweepPage): TemplateResult => html`
   ${headline(page, context)}
   ${drawing(page, context)}
-  ${page.axes.length === 0 && page.lines.length < 2 ? nothing : card({ title: t('Table of the sweep'), help: figures }, lines(page))}
+  ${page.lines.length === 0 ? nothing : card({ title: t('Table of the sweep'), help: figures }, lines(page))}
   ${card({ title: t('Tasks') }, tasks(page, context))}
 `;
