@@ -54,7 +54,7 @@ function viewOf(
   const words = isTakenUp ? 'starting' : withoutCommand(taskWords(result, sight));
   return {
     id,
-    name: taskName({ labels }),
+    name: taskName({ labels: labels[repeatAxis] === undefined ? labels : { ...labels, [repeatAxis]: `${repeatAxis} ${labels[repeatAxis]}` } }),
     kind,
     words: step === null ? words : `${words}, step ${step} of ${record?.plannedSteps}`,
     run: record?.id ?? null,

@@ -79,6 +79,11 @@ describe('a sweep in an editor', () => {
     ]);
   });
 
+  it('calls a task by its labels, and says of a number that it is a seed', () => {
+    const { tasks } = sweepView({ ...manifest(), tasks: [{ id: 'a', labels: { method: 'GA', seed: '2' } }] }, [], hands(null, {}), new Map());
+    expect(tasks.map(({ name }) => name)).to.deep.equal(['GA · seed 2']);
+  });
+
   it('whose manifest is gone is made up from its runs', () => {
     expect(manifestsOfRuns([run('r1', 'x', {}), run('r2', 'x', {}), run('r3', 'y', {})], new Set()).map(({ tasks }) => tasks.length)).to.deep.equal([2]);
     expect(manifestsOfRuns([run('r1', 'x', {})], new Set(['a']))).to.deep.equal([]);
