@@ -135,6 +135,12 @@ async function writeNative(to) {
   return metafile;
 }
 
+/** What a program finds beside itself: wasm's files, the thread that reads weights, the native backend's. Gives what their bundles were made from. */
+async function writeBeside(to) {
+  await writeWasm(path.join(to, 'wasm'));
+  return [(await writeReadingThread(to)).metafile, await writeNative(to)];
+}
+
 /** The page of a report: script, styles and icons in one file, which the engine fills with a run's data. */
 export async function writeReport(to) {
   const { outputFiles, metafile } = await build({
@@ -190,9 +196,7 @@ export async function buildTests(folder, wanted) {
   if (files.some((file) => file.startsWith('torture/'))) {
     await build({ ...node, entryPoints: tortured.map((name) => `test/torture/${name}.ts`), outdir: folder });
   }
-  await writeWasm(path.join(folder, 'wasm'));
-  await writeReadingThread(folder);
-  await writeNative(folder);
+  await writeBeside(folder);
   await writeReport(folder);
 }
 
@@ -203,9 +207,7 @@ export async function buildBench(folder) {
     entryPoints: { measure: 'bench/measure.ts', load: 'bench/load.ts', scale: 'bench/scale.ts', cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' },
     outdir: folder,
   });
-  await writeWasm(path.join(folder, 'wasm'));
-  await writeReadingThread(folder);
-  await writeNative(folder);
+  await writeBeside(folder);
 }
 
 /** What `npm run torture` runs: the programs of test/torture, one bundle each, and command line and engine as people have them. */
@@ -215,9 +217,7 @@ export async function buildTorture(folder) {
   const files = fs.readdirSync('test/torture').filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
   const programs = Object.fromEntries(files.map((file) => [file.slice(0, -'.ts'.length), path.join('test/torture', file)]));
   await build({ ...node, entryPoints: { ...programs, cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' }, outdir: folder });
-  await writeWasm(path.join(folder, 'wasm'));
-  await writeReadingThread(folder);
-  await writeNative(folder);
+  await writeBeside(folder);
   await writeReport(folder);
   writeNeutralText(path.join(folder, 'neutral'));
 }
@@ -241,9 +241,7 @@ export async function buildAll(to = 'dist') {
     outdir: to,
     loader: { '.ttf': 'file' },
   });
-  const metafiles = [programs.metafile, page.metafile, await writeExtension(to), await writeReport(to), (await writeReadingThread(to)).metafile];
-  await writeWasm(path.join(to, 'wasm'));
-  metafiles.push(await writeNative(to));
+  const metafiles = [programs.metafile, page.metafile, await writeExtension(to), await writeReport(to), ...(await writeBeside(to))];
   writeNeutralText(path.join(to, 'neutral'));
   await writeRecipeSchema(path.join(to, 'recipe.schema.json'));
   const outputs = Object.assign({}, ...metafiles.map((metafile) => metafile.outputs));

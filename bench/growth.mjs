@@ -5,11 +5,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { configOf, forwardFlops, pullBackFlops, sizeOf, tensorsOf, trainedFlops } from './large/shape.mjs';
 import { writeCheckpoint, writeRows } from './large/write-checkpoint.mjs';
+import { backendsOf, chosenOf, optionValues, readOrExplain, wholeOf } from './options.mjs';
 import { lastLine, runMeasured } from './process.mjs';
-import { formatOf, median, ratio, seconds, tableAs } from './table.mjs';
+import { median, ratio, seconds, tableAs } from './table.mjs';
 
 const usage =
   'Usage: npm run bench -- growth [--backend wasm|tensorflow|all] [--only prompts,layers,experts,hidden] [--repeat N] [--quick] [--format text|json|markdown]';
@@ -30,19 +30,15 @@ const leastGrowth = 1.5;
 const say = (text) => process.stderr.write(`${text}\n`);
 
 function optionsOf(argv) {
-  const text = { type: 'string' };
-  const { values } = parseArgs({
-    args: argv,
-    options: { backend: text, only: text, repeat: text, format: text, quick: { type: 'boolean' }, json: { type: 'boolean' } },
-  });
-  const backend = values.backend ?? 'all';
-  if (!['wasm', 'tensorflow', 'all'].includes(backend)) throw new Error('--backend is wasm, tensorflow or all.');
-  const only = values.only?.split(',') ?? Object.keys(series);
-  const unknown = only.find((name) => !(name in series));
-  if (unknown !== undefined) throw new Error(`There is no series "${unknown}": there are ${Object.keys(series).join(', ')}.`);
-  const rounds = Number(values.repeat ?? (values.quick ? 1 : 3));
-  if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('--repeat is a whole number from 1.');
-  return { backends: backend === 'all' ? ['tensorflow', 'wasm'] : [backend], only, rounds, quick: values.quick === true, format: formatOf(values) };
+  const values = optionValues(argv, { backend: undefined, only: undefined, repeat: undefined }, ['quick']);
+  const { quick, format } = values;
+  return {
+    backends: backendsOf(values),
+    only: chosenOf(values, Object.keys(series), 'series'),
+    rounds: wholeOf(values, 'repeat', quick ? 1 : 3),
+    quick,
+    format,
+  };
 }
 
 async function measured(bundle, job) {
@@ -132,14 +128,8 @@ function print({ cpu, cores, load, limits, curves }, format) {
 }
 
 export async function benchGrowth(argv, { home, bundle }) {
-  let options;
-  try {
-    options = optionsOf(argv);
-  } catch (error) {
-    console.error(`${error.message}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
+  const options = readOrExplain(() => optionsOf(argv), usage);
+  if (options === null) return;
   fs.mkdirSync(path.join(home, '.cache/bench'), { recursive: true });
   const folder = fs.mkdtempSync(path.join(home, '.cache/bench/growth-'));
   const load = os.loadavg()[0];

@@ -6,10 +6,10 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { writeCheckpoint } from './large/write-checkpoint.mjs';
+import { chosenOf, optionValues, readOrExplain } from './options.mjs';
 import { lastLine, runMeasured } from './process.mjs';
-import { formatOf, seconds, tableAs } from './table.mjs';
+import { seconds, tableAs } from './table.mjs';
 
 const usage = 'Usage: npm run bench -- load [--only runs,data,prompts,experts,vocabulary,journal] [--scale X] [--format text|json|markdown]';
 const titles = {
@@ -26,14 +26,10 @@ const longestMs = 500;
 const mostHeld = 2e9;
 
 function optionsOf(argv) {
-  const text = { type: 'string' };
-  const { values } = parseArgs({ args: argv, options: { only: text, scale: text, format: text, json: { type: 'boolean' } } });
-  const only = values.only?.split(',') ?? Object.keys(titles);
-  const unknown = only.find((name) => !Object.hasOwn(titles, name));
-  if (unknown !== undefined) throw new Error(`There is no load "${unknown}": there are ${Object.keys(titles).join(', ')}.`);
-  const scale = Number(values.scale ?? 1);
+  const values = optionValues(argv, { only: undefined, scale: '1' });
+  const scale = Number(values.scale);
   if (!(scale > 0 && scale <= 1)) throw new Error('--scale is above 0 and at most 1.');
-  return { only, scale, format: formatOf(values) };
+  return { only: chosenOf(values, Object.keys(titles), 'load'), scale, format: values.format };
 }
 
 const shownCount = (value) => value.toLocaleString('en-US').replaceAll(',', '\u202f');
@@ -41,14 +37,8 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 const mark = (value, most) => (value > most ? ' !' : '');
 
 export async function benchLoad(argv, { home, bundle }) {
-  let options;
-  try {
-    options = optionsOf(argv);
-  } catch (error) {
-    console.error(`${error.message}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
+  const options = readOrExplain(() => optionsOf(argv), usage);
+  if (options === null) return;
   const { only, scale, format } = options;
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-load-'));
   const results = [];

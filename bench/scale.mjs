@@ -4,9 +4,9 @@
 // --read what a node reads in a second, --files what the file system gives to all nodes together. A phase takes as long as the slower of the two.
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { optionValues, readOrExplain } from './options.mjs';
 import { lastLine, runMeasured } from './process.mjs';
-import { formatOf, tableAs } from './table.mjs';
+import { tableAs } from './table.mjs';
 
 const rowTokens = 512;
 const sizeOf = (text) => {
@@ -21,22 +21,8 @@ const number = (text, name) => {
 };
 
 function optionsOf(argv) {
-  const of = (value) => ({ type: 'string', default: value });
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      nodes: of('1,8,64'),
-      cores: of('32'),
-      gflops: of('30'),
-      read: of('1GB'),
-      files: of('10GB'),
-      memory: of('64GB'),
-      tokens: of('100000'),
-      runs: of('64'),
-      format: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
+  const texts = { nodes: '1,8,64', cores: '32', gflops: '30', read: '1GB', files: '10GB', memory: '64GB', tokens: '100000', runs: '64' };
+  const values = optionValues(argv, texts);
   return {
     nodes: values.nodes.split(',').map((text) => number(text, 'nodes')),
     cores: number(values.cores, 'cores'),
@@ -47,7 +33,7 @@ function optionsOf(argv) {
     memory: sizeOf(values.memory),
     rows: Math.ceil(number(values.tokens, 'tokens') / rowTokens),
     runs: number(values.runs, 'runs'),
-    format: formatOf(values),
+    format: values.format,
   };
 }
 
@@ -143,14 +129,8 @@ function print(models, options) {
 }
 
 export async function benchScale(argv, { home, bundle }) {
-  let options;
-  try {
-    options = optionsOf(argv);
-  } catch (error) {
-    console.error(error.message);
-    process.exitCode = 2;
-    return;
-  }
+  const options = readOrExplain(() => optionsOf(argv));
+  if (options === null) return;
   const folder = path.join(home, 'bench/configs');
   const configs = Object.fromEntries(fs.readdirSync(folder).map((file) => [path.basename(file, '.json'), path.join(folder, file)]));
   const job = { configs, memory: options.memory, rows: options.rows, rowTokens, batchSize: 4, steps: 100, processBytes: 2.3e8 };

@@ -5,10 +5,10 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { backendsOf, chosenOf, optionValues, readOrExplain, wholeOf } from './options.mjs';
 import { lastLine, runMeasured } from './process.mjs';
 import { random } from './random.mjs';
-import { formatOf, median, seconds } from './table.mjs';
+import { median, seconds } from './table.mjs';
 import { compare, goalsOf, measures, print } from './versus-report.mjs';
 
 const usage =
@@ -19,36 +19,37 @@ const repeats = 3;
 const say = (text) => process.stderr.write(`${text}\n`);
 
 function optionsOf(argv) {
-  const text = { type: 'string' };
-  const { values } = parseArgs({
-    args: argv,
-    // biome-ignore format: one line for each kind
-    options: { model: text, target: text, tokens: text, threads: text, repeat: text, steps: text, backend: text, only: text, format: text,
-      quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
-  });
-  const whole = (name, otherwise) => {
-    const value = Number(values[name] ?? otherwise);
-    if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} is a whole number from 1.`);
-    return value;
+  const texts = {
+    model: undefined,
+    target: undefined,
+    tokens: undefined,
+    threads: undefined,
+    repeat: undefined,
+    steps: undefined,
+    backend: undefined,
+    only: undefined,
   };
-  const backend = values.backend ?? 'all';
-  if (!['wasm', 'tensorflow', 'all'].includes(backend)) throw new Error('--backend is wasm, tensorflow or all.');
-  const only = values.only?.split(',') ?? measures.map(({ id }) => id).filter((id) => !values.quick || id !== 'endtoend');
-  const unknown = only.find((name) => !measures.some(({ id }) => id === name));
-  if (unknown !== undefined) throw new Error(`There is no measure "${unknown}": there are ${measures.map(({ id }) => id).join(', ')}.`);
+  const values = optionValues(argv, texts, ['quick']);
+  const { quick, format } = values;
+  const known = measures.map(({ id }) => id);
   const [layer, expert] = values.target?.split(':').map(Number) ?? [];
   if (values.target !== undefined && !(Number.isSafeInteger(layer) && Number.isSafeInteger(expert))) throw new Error('--target is LAYER:EXPERT.');
   return {
     model: values.model,
     target: values.target === undefined ? null : { layer, expert },
-    tokens: whole('tokens', values.quick ? rowLength : 4 * rowLength),
-    threads: whole('threads', os.availableParallelism()),
-    rounds: whole('repeat', values.quick ? 1 : 3),
-    steps: whole('steps', 100),
-    backends: backend === 'all' ? ['tensorflow', 'wasm'] : [backend],
-    only,
-    quick: values.quick,
-    format: formatOf(values),
+    tokens: wholeOf(values, 'tokens', quick ? rowLength : 4 * rowLength),
+    threads: wholeOf(values, 'threads', os.availableParallelism()),
+    rounds: wholeOf(values, 'repeat', quick ? 1 : 3),
+    steps: wholeOf(values, 'steps', 100),
+    backends: backendsOf(values),
+    only: chosenOf(
+      values,
+      known,
+      'measure',
+      known.filter((id) => !quick || id !== 'endtoend'),
+    ),
+    quick,
+    format,
   };
 }
 
@@ -169,14 +170,8 @@ async function collect(options, python, inputs, { home, bundle }) {
 
 /** The benchmark's command: options, measurements, report. `bundle`: the folder that measure.js was built into. */
 export async function benchVersus(argv, { home, bundle }) {
-  let options;
-  try {
-    options = optionsOf(argv);
-  } catch (error) {
-    console.error(`${error.message}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
+  const options = readOrExplain(() => optionsOf(argv), usage);
+  if (options === null) return;
   const python = await findPython();
   const inputs = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-bench-'));
   const load = os.loadavg()[0];

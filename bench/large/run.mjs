@@ -6,9 +6,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { backendsOf, chosenOf, optionValues, readOrExplain, wholeOf } from '../options.mjs';
 import { lastLine, runMeasured } from '../process.mjs';
-import { formatOf, gigabytes, percent, seconds, tableAs } from '../table.mjs';
+import { gigabytes, percent, seconds, tableAs } from '../table.mjs';
 import { forwardFlops, pullBackFlops, trainedFlops } from './shape.mjs';
 import { writeCheckpoint, writeRows } from './write-checkpoint.mjs';
 
@@ -29,26 +29,11 @@ function bytesOf(text) {
 }
 
 function optionsOf(argv) {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      model: { type: 'string' },
-      backend: { type: 'string', default: 'all' },
-      memory: { type: 'string', default: '8GB' },
-      tokens: { type: 'string', default: '4096' },
-      only: { type: 'string', default: jobNames.join(',') },
-      format: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
-  const tokens = Number(values.tokens);
-  if (!Number.isSafeInteger(tokens) || tokens < rowLength) throw new Error(`--tokens is a whole number from ${rowLength}.`);
-  const only = values.only.split(',');
-  const unknown = only.find((name) => !jobNames.includes(name));
-  if (unknown !== undefined) throw new Error(`There is no job "${unknown}": there are ${jobNames.join(', ')}.`);
-  if (!['wasm', 'tensorflow', 'all'].includes(values.backend)) throw new Error('--backend is wasm, tensorflow or all.');
-  const backends = values.backend === 'all' ? ['tensorflow', 'wasm'] : [values.backend];
-  return { ...values, tokens, only, backends, memory: bytesOf(values.memory), budget: values.memory, format: formatOf(values) };
+  const values = optionValues(argv, { model: undefined, backend: undefined, memory: '8GB', tokens: undefined, only: undefined });
+  const tokens = wholeOf(values, 'tokens', 4096, rowLength);
+  const only = chosenOf(values, jobNames, 'job');
+  const backends = backendsOf(values);
+  return { ...values, tokens, only, backends, memory: bytesOf(values.memory), budget: values.memory };
 }
 
 /** Forward passes of one run's rows through everything up to the target layer's experts: what no program can leave out. */
@@ -106,14 +91,8 @@ function print({ model, shape, budget, tokens, cpu, cores, load, limits, jobs },
 }
 
 export async function benchLarge(argv, { home, bundle }) {
-  let options;
-  try {
-    options = optionsOf(argv);
-  } catch (error) {
-    console.error(`${error.message}\n${usage}`);
-    process.exitCode = 2;
-    return;
-  }
+  const options = readOrExplain(() => optionsOf(argv), usage);
+  if (options === null) return;
   const model = path.resolve(options.model ?? path.join(home, '.cache/bench/large'));
   if (!fs.existsSync(path.join(model, 'config.json'))) {
     say(`Writing a checkpoint of 14.3 B parameters (28.6 GB) to ${model} …`);
