@@ -6,7 +6,7 @@ import { savedStep } from '../../experiment/saved-step';
 import type { InterruptedView } from '../../protocol/workbench';
 
 export interface Found {
-  /** The newest that can go on. */
+  /** The newest that can go on; of a sweep's the sweep is offered as a whole. */
   readonly interrupted: InterruptedView | null;
   /** A run is under way in another process: another window's, or the one that has just closed and is ending. */
   readonly elsewhere: boolean;
@@ -16,7 +16,7 @@ export interface Found {
 
 export async function findInterrupted(workspace: string): Promise<Found> {
   const { runs } = await readHistory(diskReader, workspace);
-  const newest = runs.findLast(({ record }) => record.status === 'interrupted');
+  const newest = runs.findLast(({ record }) => record.status === 'interrupted' && record.sweep === undefined);
   const elsewhere = runs.some(({ record }) => record.status === 'running');
   const cut = await cutExports(workspace);
   if (!newest) return { interrupted: null, elsewhere, cut };
