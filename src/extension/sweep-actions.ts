@@ -121,8 +121,8 @@ export function sweepActionsOf({ sweeps, commands, store, workspace, site, show,
     const log = path.join(folderOf({ name }), 'sweep.log');
     const left = await commands.leave(['sweep', file, '--on', 'local', '--workspace', workspace().fsPath, ...more], path.dirname(file), log);
     if (!left.ok) return report(left.fault);
+    sweeps.expect(left.value.ended);
     void left.value.ended.then((end) => tellEnd(name, log, end));
-    // The history follows the files that it writes.
     await sweeps.look();
   }
 

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import * as vscode from 'vscode';
 import type { ExtensionApi } from '../../src/extension/extension';
 import type { SweepView } from '../../src/protocol/sweep-view';
-import { activated, extension, until } from './extension-api';
+import { activated, extension, until as happened } from './extension-api';
 
 const workspace = () => process.env.TEST_WORKSPACE ?? '';
 const demo = (file: string) => path.join(extension().extensionPath, 'demo', file);
@@ -33,6 +33,11 @@ describe('a sweep', () => {
   let api: ExtensionApi;
   const view = () => api.sweeps.get().sweeps.find(({ name }) => name === 'seeds');
   const kinds = () => view()?.tasks.map(({ kind }) => kind) ?? [];
+  const until = <T>(what: string, read: () => T | undefined | null | false, milliseconds?: number) =>
+    happened(what, read, milliseconds).catch((error: Error) => {
+      const log = path.join(workspace(), '.uoe', 'sweeps', 'seeds', 'sweep.log');
+      throw new Error(`${error.message} ${JSON.stringify(view())} ${fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : 'no log'}`);
+    });
   const node = () => ({ kind: 'sweep', view: view() as SweepView });
 
   before(async () => {
@@ -46,7 +51,9 @@ describe('a sweep', () => {
     };
     const data = { forget: few('few-forget.jsonl', 'data/forget.jsonl'), retain: few('few-retain.jsonl', 'data/retain.jsonl') };
     const evaluate = { forget: few('few-questions.jsonl', 'data/eval/forget.jsonl'), utility: [few('few-others.jsonl', 'data/eval/retain.jsonl')] };
-    fs.writeFileSync(file(), JSON.stringify({ recipe: { ...recipe, ...data, evaluate, steps: 24, batchSize: 4 }, vary: { seed: [0, 1] } }));
+    fs.writeFileSync(file(), JSON.stringify({ recipe: { ...recipe, ...data, evaluate, steps: 150, batchSize: 4 }, vary: { seed: [0, 1] } }));
+    // Nothing tells this window of a change, as on a disk of other machines; the end-to-end tests have their watchers.
+    await vscode.workspace.getConfiguration('files').update('watcherExclude', { '**/.uoe': true, '**/.uoe/**': true }, vscode.ConfigurationTarget.Global);
     // Runs are looked at every two seconds while somebody sees the history.
     await vscode.commands.executeCommand('uoe.runs.focus');
   });
@@ -66,7 +73,7 @@ describe('a sweep', () => {
       expect(offered[0]).to.match(/^Run on this machine: Slurm (is not here: there is no scontrol on the path|did not do it: .+)\./);
     await until('A running task with a step', () => view()?.tasks.some(({ kind, step }) => kind === 'running' && (step ?? 0) > 0), 100_000);
     expect(view()).to.deep.include({ isLive: true, on: 'local' });
-    expect(view()?.tasks[0].words).to.match(/^running, step \d+ of 24$/);
+    expect(view()?.tasks[0].words).to.match(/^running, step \d+ of 150$/);
     expect(kinds()[1]).to.equal('queued');
     await vscode.commands.executeCommand('uoe.cancelTask', { kind: 'task', view: view(), task: view()?.tasks[1], row: null });
     await until('The cancelled task', () => kinds()[1] === 'cancelled', 20_000);

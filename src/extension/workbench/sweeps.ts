@@ -12,6 +12,7 @@ import { createStore, type Store } from './store';
 const reading = () => import('../../experiment/read-sweeps');
 const hands = () => import('../../experiment/sweep-hands');
 const locks = () => import('../../files/lock');
+const folders = () => import('../../files/folder');
 
 export interface SweepSurroundings {
   readonly workspace: () => string;
@@ -27,6 +28,8 @@ export interface Sweeps {
   readonly store: Store<{ readonly sweeps: readonly SweepView[] }>;
   /** Looks now; `anew`: also asks Slurm, whenever that was last. Never rejects. */
   look(anew?: boolean): Promise<void>;
+  /** Looks on while this lasts: a process that was started has written nothing yet. */
+  expect(ended: Promise<unknown>): void;
   page(view: SweepView): Promise<SweepPage>;
   dispose(): void;
 }
@@ -43,6 +46,9 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
   let going: Promise<void> | null = null;
   let isWanted = false;
   let isDisposed = false;
+  /** Processes that this window started. */
+  let started = 0;
+  let seenRuns = '';
 
   const isDue = (at: number) => Date.now() - at >= Math.max(shortestPoll, pollSeconds(), isVisible() ? 0 : unseenPoll) * 1000;
 
@@ -65,14 +71,34 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
     if (held.includes(false)) await refreshRuns();
   }
 
+  /** Nobody tells of a change on a disk of other machines, or where the system has no watch to spare. */
+  async function noticeChanged(): Promise<void> {
+    if (started === 0 && !store.get().sweeps.some(({ isLive }) => isLive)) return;
+    const { fileStatus, listFolder } = await folders();
+    const runs = path.join(workspace(), '.uoe', 'runs');
+    const listed = await listFolder(runs);
+    const names = (listed.ok ? listed.value : []).filter(({ kind }) => kind === 'folder').map(({ name }) => name);
+    const states = await Promise.all(
+      names.map(async (name) => {
+        const status = await fileStatus(path.join(runs, name, 'run.json'));
+        return status.ok ? `${name} ${status.value.inode} ${status.value.modified}` : name;
+      }),
+    );
+    const now = states.join('\n');
+    if (now === seenRuns) return;
+    seenRuns = now;
+    await refreshRuns();
+  }
+
   async function lookOnce(): Promise<void> {
+    await noticeChanged();
     await noticeLost();
     const { readSweeps } = await reading();
     const sweeps = await readSweeps(workspace(), records, askSlurm);
     if (isDisposed) return;
     if (JSON.stringify(sweeps) !== JSON.stringify(store.get().sweeps)) store.set({ sweeps });
     clearTimeout(timer);
-    if (sweeps.some(({ isLive }) => isLive)) timer = setTimeout(() => void look(), isVisible() ? lookEvery.seen : lookEvery.unseen);
+    if (started > 0 || sweeps.some(({ isLive }) => isLive)) timer = setTimeout(() => void look(), isVisible() ? lookEvery.seen : lookEvery.unseen);
   }
 
   async function lookUntilNoneAsks(): Promise<void> {
@@ -95,6 +121,14 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
   return {
     store,
     look,
+    expect(ended) {
+      started++;
+      void ended
+        .then(() => look())
+        .finally(() => {
+          started--;
+        });
+    },
     async page(view) {
       const { readSweepPage } = await reading();
       return readSweepPage(workspace(), view, records());
