@@ -167,18 +167,20 @@ export async function writeReport(to) {
   return metafile;
 }
 
-/** JSON Schema of *.uoe.json, from the same zod schema that the engine checks recipes with. */
-async function writeRecipeSchema(to) {
+/** JSON Schemas of *.uoe.json and *.sweep.json, from the same zod schemas that the engine checks them with. */
+const schemas = { recipe: 'src/protocol/recipe-json-schema.ts', sweep: 'src/experiment/sweep-json-schema.ts' };
+
+async function writeSchema(name, to) {
   const { outputFiles } = await build({
     ...node,
     sourcemap: false,
-    entryPoints: ['src/protocol/recipe-json-schema.ts'],
+    entryPoints: [schemas[name]],
     write: false,
     format: 'esm',
     banner: {},
   });
-  const { recipeJsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
-  fs.writeFileSync(to, `${JSON.stringify(recipeJsonSchema(), null, 2)}\n`);
+  const made = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+  fs.writeFileSync(path.join(to, `${name}.schema.json`), `${JSON.stringify(made[`${name}JsonSchema`](), null, 2)}\n`);
 }
 
 /** Programs of test/torture that unit tests start as processes of their own. */
@@ -243,7 +245,7 @@ export async function buildAll(to = 'dist') {
   });
   const metafiles = [programs.metafile, page.metafile, await writeExtension(to), await writeReport(to), ...(await writeBeside(to))];
   writeNeutralText(path.join(to, 'neutral'));
-  await writeRecipeSchema(path.join(to, 'recipe.schema.json'));
+  for (const name of Object.keys(schemas)) await writeSchema(name, to);
   const outputs = Object.assign({}, ...metafiles.map((metafile) => metafile.outputs));
   fs.writeFileSync(path.join(to, 'metafile.json'), `${JSON.stringify({ outputs, copied: copiedPackages })}\n`);
 }

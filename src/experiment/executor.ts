@@ -32,6 +32,9 @@ export interface Executor {
   collect(task: Pick<TaskCommand, 'id' | 'log'>): Promise<string>;
 }
 
+/** A cluster's controller is not asked more often by itself, whatever the settings say. */
+export const shortestPollSeconds = 10;
+
 /** Whether the executor still has it in hand, or may have. */
 export const isUnderWay = (sight: Sight | undefined): boolean => sight !== undefined && sight.at !== 'ended' && sight.at !== 'forgotten';
 

@@ -6,7 +6,7 @@ import { writeAtomic, writeJson } from '../files/atomic-write';
 import { listFolder, makeFolder, removeFile } from '../files/folder';
 import { readJson, readText } from '../files/read';
 import { FaultError, fail, type Result, sentence, unwrap } from '../protocol/fault';
-import { type Executor, isUnderWay, lastLine, pause, type Sight, type TaskCommand } from './executor';
+import { type Executor, isUnderWay, lastLine, pause, type Sight, shortestPollSeconds, type TaskCommand } from './executor';
 import { openSlurm } from './slurm-commands';
 import type { SlurmProfile } from './slurm-profile';
 import { arrayScript, type Job, manifestText, mergeScript } from './slurm-script';
@@ -99,7 +99,7 @@ export async function lastSubmission(folder: string): Promise<{ readonly since: 
 
 const defaultPollSeconds = 30;
 
-/** For tests alone: a site's controller is not asked more often than every 10 s. */
+/** The variable is for tests alone: a site's controller is not asked more often than the schema lets. */
 function pollSeconds({ pollSeconds: own = defaultPollSeconds }: SlurmProfile): number {
   const faster = Number(process.env.UOE_SLURM_POLL_SECONDS);
   return faster > 0 ? faster : own;
@@ -208,7 +208,7 @@ export function slurmExecutor(sweep: SlurmSweep): Executor {
       const before = new Set(unseen);
       const first = await look();
       if ([...unseen].every((task) => before.has(task))) return first;
-      await pause(Math.min(pollMs, 5_000));
+      await pause(Math.min(pollMs, shortestPollSeconds * 1000));
       return look();
     },
     changed: (signal) => pause(pollMs * (0.9 + 0.2 * Math.random()), signal),

@@ -6,18 +6,25 @@ import { fail, ok, type Result, sentence } from '../protocol/fault';
 import { moveRecipePaths, parseRecipe, type Recipe, resolveRecipe } from '../protocol/recipe';
 import { type SlurmProfile, slurmProfileSchema } from './slurm-profile';
 
+// Descriptions are shown by editors.
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const settingsSchema = z.record(z.string(), z.unknown());
 /** `{ "label": "GA", "set": { "method": "ga", "optimizer.lr": 0.001 } }`: several settings that go together. */
-const optionSchema = z.strictObject({ label: z.string().min(1), set: settingsSchema });
-const sweepSchema = z.strictObject({
-  /** The recipe that all tasks start from: a file, or the recipe itself. */
-  recipe: z.union([z.string().min(1), settingsSchema]),
-  /** Settings to take the product of: a recipe field (`anchor.weight`) with its values, or any name with labelled options. */
-  vary: z.record(z.string(), z.array(z.union([optionSchema, scalar, settingsSchema])).min(1)),
-  workers: z.int().min(1).optional(),
-  /** What a cluster's site asks of the jobs; without a meaning on this machine. */
-  slurm: slurmProfileSchema.optional(),
+export const optionSchema = z.strictObject({
+  label: z.string().min(1).describe('What the table calls this option.'),
+  set: settingsSchema.describe('Recipe fields and their values, such as "method" or "optimizer.lr".'),
+});
+export const sweepSchema = z.strictObject({
+  recipe: z.union([z.string().min(1), settingsSchema]).describe('The recipe that all runs start from: its file, or the recipe itself.'),
+  vary: z
+    .record(z.string(), z.array(z.union([optionSchema, scalar, settingsSchema])).min(1))
+    .describe(
+      'Settings to take the product of: a recipe field such as "method" or "anchor.weight" with its values, or any name with options, each a label and what it sets. Results are averaged over "seed".',
+    ),
+  workers: z.int().min(1).optional().describe('Runs at a time on this machine; they share its cores and memory. Default: 1.'),
+  slurm: slurmProfileSchema
+    .optional()
+    .describe("What a cluster's site asks of the jobs. Every field is optional, and nothing is asked that isn't set; without a meaning on this machine."),
 });
 
 /** One run of a sweep. */

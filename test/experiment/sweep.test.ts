@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openSweep } from '../../src/experiment/sweep-folder';
+import { openSweep, refuseNamesake } from '../../src/experiment/sweep-folder';
+import { sweepJsonSchema } from '../../src/experiment/sweep-json-schema';
 import { planSweep, type Sweep } from '../../src/experiment/sweep-plan';
 import { spreadOf, sweepLines, sweepText, taskResults } from '../../src/experiment/sweep-results';
 import { fail, ok, sentence, unwrap } from '../../src/protocol/fault';
+import { recipeJsonSchema } from '../../src/protocol/recipe';
 import type { RunRecord } from '../../src/protocol/records';
 import { temporaryFolder } from '../files/temporary-folder';
 
@@ -119,7 +121,52 @@ describe('results of a sweep', () => {
   });
 });
 
+describe('JSON Schema of a sweep', () => {
+  it('has every field of the recipe to vary and to set, in full and by its path, each documented where the recipe documents it', () => {
+    const schema = sweepJsonSchema() as {
+      properties: Record<'recipe' | 'vary' | 'workers' | 'slurm', { description: string; properties: Record<string, { description?: string }> }>;
+      $defs: { recipe: { required?: unknown }; set: { properties: Record<string, { description?: string }> } };
+      required: string[];
+    };
+    expect(schema.required).to.deep.equal(['recipe', 'vary']);
+    for (const [name, { description, properties = {} }] of Object.entries(schema.properties)) {
+      expect(description, name).to.match(/\S/);
+      for (const [own, field] of Object.entries(name === 'slurm' ? properties : {})) expect(field.description, own).to.match(/\S/);
+    }
+    const fields = schema.properties.vary.properties;
+    expect(Object.keys(fields)).to.include.members(['method', 'seed', 'anchor.weight', 'optimizer.lr', 'target.random', 'methodOptions.c.timesHiddenNorm']);
+    expect(Object.keys(schema.$defs.set.properties)).to.deep.equal(Object.keys(fields));
+    const documented = Object.entries(recipeJsonSchema().properties as Record<string, { description: string }>);
+    for (const [name, { description }] of documented) expect(fields[name].description, name).to.equal(description);
+    expect(schema.$defs.recipe.required, 'what is varied need not stand in the recipe').to.equal(undefined);
+    expect(JSON.parse(JSON.stringify(schema))).to.deep.equal(schema);
+  });
+});
+
 describe('the folder of a sweep', () => {
+  it('is of one file: another of its name is refused by the name of the first, until that is gone', async () => {
+    const workspace = temporaryFolder();
+    const own = unwrap(await plan({ recipe, vary: { seed: [1] } }));
+    const [first, other, link] = ['one/a.sweep.json', 'two/a.sweep.json', 'linked/a.sweep.json'].map((name) => path.join(workspace, name));
+    for (const file of [first, other]) {
+      fs.mkdirSync(path.dirname(file));
+      fs.writeFileSync(file, '{}');
+    }
+    fs.symlinkSync(path.dirname(first), path.dirname(link), 'junction');
+    const refusal = (file: string) =>
+      refuseNamesake(workspace, own, file).then(
+        () => null,
+        (error: Error) => error.message,
+      );
+    expect(await refusal(other), 'nobody has it yet').to.equal(null);
+    await (await openSweep(workspace, own, first)).release();
+    expect(await refusal(first)).to.equal(null);
+    expect(await refusal(link)).to.equal(null);
+    expect(await refusal(other)).to.equal(`Another file has the sweep a of this workspace: ${first}. Give one of the two files another name.`);
+    fs.renameSync(first, path.join(workspace, 'moved.sweep.json'));
+    expect(await refusal(other)).to.equal(null);
+  });
+
   it('is of one process at a time, and what a killed one left unfinished goes with the next', async () => {
     const workspace = temporaryFolder();
     const own = unwrap(await plan({ recipe, vary: { seed: [1, 2] } }));

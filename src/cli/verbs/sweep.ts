@@ -5,7 +5,7 @@ import { isUnderWay, type Sight, type TaskCommand } from '../../experiment/execu
 import { localExecutor, threadsEach } from '../../experiment/local-executor';
 import type { SlurmSweep } from '../../experiment/slurm-executor';
 import { withSite } from '../../experiment/slurm-profile';
-import { openSweep, sweepFolder, taskLog, taskRecipe, writeResults } from '../../experiment/sweep-folder';
+import { openSweep, refuseNamesake, sweepFolder, taskLog, taskRecipe, writeResults } from '../../experiment/sweep-folder';
 import { handsOf } from '../../experiment/sweep-hands';
 import { planSweep, type Sweep, type SweepTask, taskName } from '../../experiment/sweep-plan';
 import { type SweepLine, sweepCsv, sweepLines, sweepMarkdown, sweepText, type TaskResult, taskResults } from '../../experiment/sweep-results';
@@ -184,12 +184,15 @@ export const sweep = verb<[file: string], Own>({
     const planned = unwrap(await planSweep(unwrap(await readJson(at)), at, readJson));
     const plan = { ...planned, slurm: withSite(await siteOf(options.site), planned.slurm) };
     const folder = sweepFolder(workspace, plan.name);
-    const before = await readResults(shell, plan);
+    await refuseNamesake(workspace, plan, at);
     let watched = false;
     if (!resultsOnly) {
       await checkWhere(options, plan.slurm);
       const bare = slurmSweep(plan, at, workspace, workers);
-      const { sights: seen, there: sights } = await handsOf(folder);
+      const isOver = (await readResults(shell, plan)).every(({ state }) => state === 'done');
+      const { sights: seen, there: sights } = await handsOf(folder, isOver ? async () => new Map() : undefined);
+      // After the executor was asked: what it saw to its end has its result by then.
+      const before = await readResults(shell, plan);
       if (options.state) {
         const tasks = before.map(({ task, state, record }) => {
           const sight = seen.get(task.id) ?? null;

@@ -414,6 +414,8 @@ const templates: readonly Template[] = [
   said('Run this on a login node of the cluster, or run the tasks on this machine with --on local.'),
   said('Slurm did not do it: {0}.'),
   said("Slurm can't be asked: {0}."),
+  said('Another file has the sweep {0} of this workspace: {1}.'),
+  said('Give one of the two files another name.'),
   said('{0} of {1} tasks have no result: see {2}.'),
   // backends
   said('Plain JavaScript was asked for.'),

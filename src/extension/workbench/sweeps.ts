@@ -3,7 +3,7 @@
  * or a window that was closed since. Run folders are read every few seconds; Slurm is asked seldom, and not at all once nothing is left to ask.
  */
 import path from 'node:path';
-import { isUnderWay, type Sight } from '../../experiment/executor';
+import { isUnderWay, type Sight, shortestPollSeconds } from '../../experiment/executor';
 import type { RunRecord } from '../../protocol/records';
 import type { SweepPage, SweepView } from '../../protocol/sweep-view';
 import { createStore, type Store } from './store';
@@ -26,7 +26,7 @@ export interface SweepSurroundings {
 
 export interface Sweeps {
   readonly store: Store<{ readonly sweeps: readonly SweepView[] }>;
-  /** Looks now; `anew`: also asks Slurm, whenever that was last. Never rejects. */
+  /** Looks now; `anew`: also asks Slurm, as soon as that may be. Never rejects. */
   look(anew?: boolean): Promise<void>;
   /** Looks on while this lasts: a process that was started has written nothing yet. */
   expect(ended: Promise<unknown>): void;
@@ -34,8 +34,6 @@ export interface Sweeps {
   dispose(): void;
 }
 
-/** A controller is not asked more often, whatever the settings say. */
-const shortestPoll = 10;
 const unseenPoll = 60;
 const lookEvery = { seen: 2000, unseen: 10_000 };
 
@@ -46,18 +44,26 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
   let going: Promise<void> | null = null;
   let isWanted = false;
   let isDisposed = false;
+  /** When Slurm was last wanted to be asked before its time. */
+  let wantedAnew = Number.NEGATIVE_INFINITY;
   /** Processes that this window started. */
   let started = 0;
   let seenRuns = '';
 
-  const isDue = (at: number) => Date.now() - at >= Math.max(shortestPoll, pollSeconds(), isVisible() ? 0 : unseenPoll) * 1000;
+  /** `at`: when it was asked last. */
+  function isDue({ at, sights }: { readonly at: number; readonly sights: ReadonlyMap<string, Sight> }): boolean {
+    const seconds = (Date.now() - at) / 1000;
+    if (seconds < shortestPollSeconds) return false;
+    return at < wantedAnew || (seconds >= Math.max(pollSeconds(), isVisible() ? 0 : unseenPoll) && [...sights.values()].some(isUnderWay));
+  }
 
   async function askSlurm(folder: string): Promise<ReadonlyMap<string, Sight>> {
     const last = asked.get(folder);
-    if (last && (!isDue(last.at) || ![...last.sights.values()].some(isUnderWay))) return last.sights;
+    if (last && !isDue(last)) return last.sights;
+    const at = Date.now();
     const { slurmSights } = await hands();
     const sights = await slurmSights(folder);
-    asked.set(folder, { at: Date.now(), sights });
+    asked.set(folder, { at, sights });
     // A watcher does not hear what other machines write to a shared disk.
     await refreshRuns();
     return sights;
@@ -98,7 +104,8 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
     if (isDisposed) return;
     if (JSON.stringify(sweeps) !== JSON.stringify(store.get().sweeps)) store.set({ sweeps });
     clearTimeout(timer);
-    if (started > 0 || sweeps.some(({ isLive }) => isLive)) timer = setTimeout(() => void look(), isVisible() ? lookEvery.seen : lookEvery.unseen);
+    const isAwaited = started > 0 || Date.now() < wantedAnew + shortestPollSeconds * 1000;
+    if (isAwaited || sweeps.some(({ isLive }) => isLive)) timer = setTimeout(() => void look(), isVisible() ? lookEvery.seen : lookEvery.unseen);
   }
 
   async function lookUntilNoneAsks(): Promise<void> {
@@ -110,7 +117,7 @@ export function createSweeps({ workspace, records, refreshRuns, pollSeconds, isV
   }
 
   function look(anew = false): Promise<void> {
-    if (anew) asked.clear();
+    if (anew) wantedAnew = Date.now();
     isWanted = true;
     going ??= lookUntilNoneAsks().finally(() => {
       going = null;
