@@ -186,20 +186,25 @@ async function writeSchema(name, to) {
 /** Programs of test/torture that unit tests start as processes of their own. */
 const tortured = ['hostile', 'lost-lock'];
 
-/** Every test/**\/*.test.ts that `wanted` accepts, in one bundle, so that all share one TensorFlow.js. */
+/**
+ * Every test/**\/*.test.ts that `wanted` accepts, in one bundle, so that all share one TensorFlow.js: `files` has each by its path, read when it is
+ * called. Gives the paths.
+ */
 export async function buildTests(folder, wanted) {
   const files = fs
     .readdirSync('test', { recursive: true })
-    .map((file) => file.replaceAll('\\', '/'))
-    .filter((file) => file.endsWith('.test.ts') && !/^(e2e|host)\//.test(file) && wanted(file))
+    .map((file) => `test/${file.replaceAll('\\', '/')}`)
+    .filter((file) => file.endsWith('.test.ts') && !/^test\/(e2e|host)\//.test(file) && wanted(file))
     .sort();
-  const contents = files.map((file) => `import './${file}';`).join('\n');
-  await build({ ...node, stdin: { contents, resolveDir: 'test', sourcefile: 'all.test.ts', loader: 'ts' }, outfile: path.join(folder, 'all.test.js') });
-  if (files.some((file) => file.startsWith('torture/'))) {
+  const entries = files.map((file) => `  '${file}': () => require('./${file}'),\n`).join('');
+  const contents = `exports.files = {\n${entries}};\nexports.afterEach = require('./test/files/temporary-folder').removeTemporaryFolders;\n`;
+  await build({ ...node, stdin: { contents, resolveDir: '.', sourcefile: 'tests.ts', loader: 'ts' }, outfile: path.join(folder, 'tests.js') });
+  if (files.some((file) => file.startsWith('test/torture/'))) {
     await build({ ...node, entryPoints: tortured.map((name) => `test/torture/${name}.ts`), outdir: folder });
   }
   await writeBeside(folder);
   await writeReport(folder);
+  return files;
 }
 
 /** UOE's side of the bench: one measure a process, and the command line. */

@@ -1,5 +1,5 @@
 // The native backend for tests: `node tools/native.mjs` sets it up in .build/native with the built program (whose one it is, the user's own cache
-// stays as it is); `node tools/native.mjs --test` runs the numeric tests on it.
+// stays as it is); `node tools/native.mjs --test` runs the numeric tests on it, `--test FOLDER` out of a bundle.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,9 @@ export function whyNotNative() {
 }
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const args = process.argv.includes('--test') ? ['tools/unit.mjs', ...numeric] : ['dist/cli.js', 'setup-native', '--yes'];
+  const [flag, bundle] = process.argv.slice(2);
+  const test = bundle === undefined ? ['tools/unit.mjs', ...numeric] : ['tools/mocha.mjs', bundle, 'numeric', ...numeric];
+  const args = flag === '--test' ? test : ['dist/cli.js', 'setup-native', '--yes'];
   const { status } = spawnSync(process.execPath, args, { cwd: home, stdio: 'inherit', env: { ...environment, UOE_TEST_BACKEND: 'tensorflow' } });
   process.exitCode = status ?? 1;
 }

@@ -13,12 +13,12 @@ export const countTests = (text) => ({ passed: sum(text, PASSED), failed: sum(te
 
 /**
  * What a step adds to the total. A check is one test. A suite counts its own, at least one failure when its program failed,
- * and one failure when it ran nothing.
+ * and one failure when it ran nothing; of a share of a suite others may have left nothing.
  */
 export function verdict(kind, status, output) {
   if (kind === 'check') return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
   const counts = countTests(output);
-  const broken = status !== 0 || counts.passed + counts.failed === 0;
+  const broken = status !== 0 || (kind === 'suite' && counts.passed + counts.failed === 0);
   return { ...counts, failed: broken ? Math.max(1, counts.failed) : counts.failed };
 }
 
@@ -45,7 +45,7 @@ function run(step) {
 const failuresOf = (output) => output.slice(Math.max(0, output.search(/^\s*\d+ failing\b/m)));
 
 /**
- * Runs steps `{ name, kind: 'check' | 'suite', args, minutes }`; returns the sums. An array among them holds rows of steps that run beside one
+ * Runs steps `{ name, kind: 'check' | 'suite' | 'share', args, minutes }`; returns the sums. An array among them holds rows of steps that run beside one
  * another: tests use one core each.
  */
 export async function runSteps(steps) {

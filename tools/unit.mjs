@@ -1,4 +1,5 @@
-// Runs unit tests: all of them, or those whose path contains an argument. `node tools/unit.mjs test/checkpoint --grep shard`
+// Runs unit tests: all of them, or those whose path contains an argument. `node tools/unit.mjs test/checkpoint --grep shard`; `--slow` ends with the
+// files that took longest. `npm test` runs them in several processes: `--bundle` only builds, in .build/test/all.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,14 +10,15 @@ const firstFlag = args.findIndex((arg) => arg.startsWith('--'));
 const filters = firstFlag < 0 ? args : args.slice(0, firstFlag);
 const flags = firstFlag < 0 ? [] : args.slice(firstFlag);
 const name = filters.length === 0 ? 'all' : filters.join('-').replace(/[^\w.-]+/g, '_');
-const folder = path.join('.build', 'test', name);
-await buildTests(folder, (file) => filters.length === 0 || filters.some((filter) => `test/${file}`.includes(filter)));
-// Without word to the contrary 'auto' is wasm, whatever this machine has set up.
-const environment = process.env.UOE_TEST_BACKEND ? process.env : { ...process.env, UOE_NATIVE: path.resolve('.build', 'no-native') };
-const mocha = spawnSync(
-  process.execPath,
-  ['--enable-source-maps', 'node_modules/mocha/bin/mocha.js', path.join(folder, 'all.test.js'), '--timeout', '60000', '--exit', ...flags],
-  { stdio: 'inherit', env: environment },
-);
+const folder = path.join('.build', 'test', flags.includes('--bundle') ? 'all' : `${name}-${process.pid}`);
 fs.rmSync(folder, { recursive: true, force: true });
-process.exit(mocha.status ?? 1);
+const files = await buildTests(folder, (file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
+if (files.length === 0) {
+  console.error(`No test file has ${filters.join(' or ')} in its path.`);
+  process.exit(1);
+}
+if (!flags.includes('--bundle')) {
+  const { status } = spawnSync(process.execPath, ['tools/mocha.mjs', folder, 'all', ...filters, ...flags], { stdio: 'inherit' });
+  fs.rmSync(folder, { recursive: true, force: true });
+  process.exitCode = status ?? 1;
+}

@@ -28,6 +28,8 @@ describe('steps of npm test', () => {
   it('counts a broken program as a failure though it counted none', () => {
     expect(verdict('suite', 1, '  12 passing (3s)')).to.deep.equal({ passed: 12, failed: 1, skipped: 0 });
     expect(verdict('suite', 0, 'nothing ran')).to.deep.equal({ passed: 0, failed: 1, skipped: 0 });
+    expect(verdict('share', 0, '  0 passing (0s)'), 'others had taken all').to.deep.equal({ passed: 0, failed: 0, skipped: 0 });
+    expect(verdict('share', 1, '  0 passing (0s)')).to.deep.equal({ passed: 0, failed: 1, skipped: 0 });
     expect(verdict('check', 2, '')).to.deep.equal({ passed: 0, failed: 1, skipped: 0 });
     expect(verdict('check', 0, '3 failing')).to.deep.equal({ passed: 1, failed: 0, skipped: 0 });
   });
