@@ -75,6 +75,9 @@ function commandsOf(
 
 const budgetOf = (task: SweepTask): number => unwrap(resolveRecipe(task.recipe)).recipe.memory;
 
+/** What a task's process holds before its work; what this one holds varies, and the scripts of a dry run are those that are submitted. */
+const processAtStart = 2 ** 28;
+
 /** A plan is no bound to the byte, and a process begins larger on one day than on another. */
 const roomBesidePlan = (peak: number): number => Math.ceil((peak * 1.25) / 2 ** 26) * 2 ** 26 + 2 ** 28;
 
@@ -88,8 +91,8 @@ async function plannedMemory({ request, note }: Shell, tasks: readonly SweepTask
     if (task.recipe.memory !== undefined) known.set(keyOf(task), budget);
     else {
       if (known.size === 0) note('Planning the memory of the tasks.');
-      const { memory } = await request('planRun', { recipe: task.recipe, folder: process.cwd() });
-      known.set(keyOf(task), Math.min(budget, roomBesidePlan(memory.peakBytes)));
+      const { memory, memoryParts } = await request('planRun', { recipe: task.recipe, folder: process.cwd() });
+      known.set(keyOf(task), Math.min(budget, roomBesidePlan(memory.peakBytes - memoryParts.process + processAtStart)));
     }
   }
   return (task) => known.get(keyOf(task)) ?? budgetOf(task);
