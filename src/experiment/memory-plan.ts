@@ -181,14 +181,15 @@ export function runMemory(
   const measuring =
     Math.max(0, largestSet * (liveStreams + 1), ...checked.map((tokens) => tokens * liveStreams), ...compared.map((tokens) => tokens * liveStreams)) * row;
   // Preparation passes over the rows of a window, where attribution has not.
-  const preparing = kept > 0 ? 0 : setTokens * row * (liveStreams + 2);
+  // With a store the rows whose routing is compared go with them.
+  const preparing = kept > 0 ? 0 : (setTokens + (stored && !found ? sum(compared) : 0)) * row * (liveStreams + 2);
 
   const perStep = hidden ? 0 : 2 * suffix * recipe.accumulate;
   const checks = recipe.checks ? Math.floor(recipe.steps / recipe.checks.everySteps) + 2 : 0;
   const routedSets = sets.retain.length > 0 ? 2 : 1;
   const moments = sum(sets.evaluate.map(({ role }) => (role === 'forget' ? 4 : 2)));
   const passes =
-    weights.total * (1 + routedSets) +
+    weights.total * (stored ? 1 : 1 + routedSets) +
     recipe.steps * perStep +
     checked.length * weights.below(lowest) +
     checks * (checked.length + routedSets) * suffix +

@@ -129,7 +129,20 @@ export function phasesOf(
   /** What no edit changes of them; nothing where it changes from the tokens on. */
   const before = (rows: Rows) => (prefix && total(rows.lengths) > 0 ? pass(without(rows), tokensIn, prefix) : noWork);
   const eachPrefix = (list: readonly Rows[]) => addWork(...list.map(before));
-  const original = kept || (found && stored) ? noWork : pass(usedRows, tokensIn, hidden ? { layer: highest, at: 'feed' } : lastRouter);
+  const routings = stored ? noWork : addWork(...compared.map((rows) => pass(without(rows), tokensIn, lastRouter)));
+  const ofSteps = (rows: Rows) => (total(rows.lengths) > 0 ? pass(rows, tokensIn, hidden ? { layer: highest, at: 'feed' } : lastRouter) : noWork);
+  const rest = (set: SetRows, own: readonly number[]) => {
+    const known = new Set(spreadRows(set.lengths.length));
+    return chosen(
+      set,
+      own.filter((row) => !known.has(row)),
+    );
+  };
+  const restRows = bothRows(rest(sets.forget, used.forget), rest(sets.retain, used.retain));
+  const comparedRows = bothRows(compared[0], compared[1]);
+  // With a store one pass serves the steps and the comparison of routing; a loss that ends at the target needs the other rows no further.
+  const together = hidden ? addWork(pass(comparedRows, tokensIn, lastRouter), ofSteps(restRows)) : pass(bothRows(comparedRows, restRows), tokensIn, lastRouter);
+  const original = kept || (found && stored) ? noWork : stored ? together : ofSteps(usedRows);
   // From the entrance of a feed-forward, where a pass keeps streams, to where steps begin.
   const entrance = prefix && start.at === 'attention' ? pass(without(usedRows), prefix, begins) : noWork;
   const lastPass = kept ? noWork : fromLast(lastRows);
@@ -140,7 +153,6 @@ export function phasesOf(
   const frozenOf = (tokens: number) => (isRouted ? frozenWork(model, bytes, lowest, tokens) : noWork);
   const frozen = frozenOf(usedTokens);
   const frozenFirst = !model.weights.staysWidened && keepsFrozen;
-  const routings = found && stored ? noWork : addWork(...compared.map((rows) => pass(without(rows), tokensIn, lastRouter)));
   // What holds the routing of retain rows looks at the inputs of all routers that train.
   const routersThatTrain = moeLayers.filter((layer) => {
     const { feed } = model.layers[layer];

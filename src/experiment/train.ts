@@ -1,22 +1,24 @@
 /** The steps of a run with its checks, stop rules, journals and saved state. */
 import path from 'node:path';
+import { routingSummary } from '../attribution/affinity';
 import type { Prefix } from '../evaluate/measure';
 import { openJournal, readJournal, truncateJournal } from '../files/journal';
 import { prefixBefore } from '../passes/components';
 import { asStored, type Conditions } from '../passes/model';
-import { type Activations, type OriginalPass, originalPass } from '../passes/original-pass';
+import { type Activations, type OriginalPass, storeOriginal } from '../passes/original-pass';
 import { type Fault, FaultError, refuse, unwrap } from '../protocol/fault';
 import type { CheckRecord, RunStatus, StepRecord, Target } from '../protocol/records';
 import type { HostTensor } from '../protocol/tensors';
 import { type Training, type TrainState, takeStep } from '../unlearn/step';
+import { highestTarget } from '../unlearn/trained-units';
 import { openTraining } from '../unlearn/training';
-import { placesOf, stepWindow, type TrainingRows } from '../unlearn/training-set';
+import { lastWanted, placesOf, rowsUsed, stepWindow, type TrainingRows } from '../unlearn/training-set';
 import { writeAttribution } from './attribution-files';
 import { bestCheck, type PreparedCheck, prepareChecks, runCheck, stopReason } from './checks';
 import { gentlerRate } from './gentler-rate';
 import type { OpenedRecipe } from './open-recipe';
 import { type KeptWeights, loadState, saveState } from './resume';
-import { prepareRouting } from './routing-change';
+import { prepareRouting, spreadRows } from './routing-change';
 import type { RunHooks, Steering } from './run-hooks';
 import { timed } from './timed';
 
@@ -77,7 +79,7 @@ async function keepPrefixes(
   const sequences = sets.flatMap((set) => set?.sequences ?? []);
   if (sequences.length === 0) return;
   const rows = { forget: sequences.map((_, row) => row), retain: [] };
-  await originalPass(
+  await storeOriginal(
     handle.model,
     { forget: sequences, retain: [] },
     rows,
@@ -92,6 +94,35 @@ async function keepPrefixes(
   );
 }
 
+/**
+ * With a store and a target that needed no attribution: one pass for the rows of the steps and those whose routing is compared, in place of one for each.
+ * Where the loss ends at the target, other rows of the steps need no more than the layers up to it.
+ */
+async function keepOriginals(opened: OpenedRecipe, { target, activations, attributed }: Found, until: Prefix | null, hooks: RunHooks): Promise<void> {
+  if (attributed || !activations.store) return;
+  const { recipe, handle } = opened;
+  const { model } = handle;
+  const { moeLayers, experts, topK } = model.shape;
+  const sets = rowsOf(opened);
+  const isShort = recipe.method === 'rmu' && recipe.retainLoss.kind === 'none';
+  const used = isShort ? { forget: [], retain: [] } : rowsUsed(recipe, sets, { from: 1, to: recipe.steps });
+  const both = (own: readonly number[], compared: readonly number[]) => [...new Set([...own, ...compared])].sort((a, b) => a - b);
+  const rows = { forget: both(used.forget, spreadRows(sets.forget.length)), retain: both(used.retain, spreadRows(sets.retain.length)) };
+  await storeOriginal(
+    model,
+    sets,
+    rows,
+    { ...asStored, signal: hooks.signal },
+    {
+      keep: new Set([...(until ? [until.layer] : []), highestTarget(target.experts)]),
+      last: lastWanted(recipe),
+      summary: routingSummary(moeLayers, experts, topK),
+      activations,
+      progress: (done, total) => hooks.progress?.('Preparing', done, total, 'layers'),
+    },
+  );
+}
+
 async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: RunHooks) {
   const { target, attributed } = found;
   const { recipe, handle } = opened;
@@ -101,6 +132,7 @@ async function prepare(run: string, opened: OpenedRecipe, found: Found, hooks: R
   const rows = rowsOf(opened);
   const place = placesOf(model, recipe, target).start;
   const prefix = prefixBefore(place);
+  await keepOriginals(opened, found, prefix, hooks);
   await keepPrefixes(opened, found.activations, prefix, hooks);
   const made = await openSteps(run, opened, found, 1, hooks);
   const routing: PreparedCheck['routing'] = {

@@ -110,23 +110,46 @@ export function inBlocks(sequences: readonly TokenSequence[], most: number): Tok
 
 const none: SequenceSummary = { width: 0, open: () => ({ add: () => undefined, values: () => new Float64Array(0) }) };
 
+interface Sequences {
+  readonly forget: readonly TokenSequence[];
+  readonly retain: readonly TokenSequence[];
+}
+
+const batchOf = (sets: Sequences, rows: OriginalPass['rows']): PackedBatch =>
+  pack([...rows.forget.map((row) => sets.forget[row]), ...rows.retain.map((row) => sets.retain[row])]);
+
+function neededOf(model: OpenModel, until: Until, { keep, last, summary }: OriginalPassOptions): Needed {
+  // The stream after the last layer starts from where routing ended.
+  const layers = new Set([...keep, ...(last.size > 0 ? [until.layer] : [])]);
+  return {
+    layers: [...layers].sort((a, b) => a - b),
+    routed: model.shape.moeLayers.filter((layer) => layer < until.layer || (layer === until.layer && until.at === 'routed')),
+    summary: summary?.width ?? 0,
+  };
+}
+
+/** Puts into the store what is not there yet, for later passes to find; nothing where there is no store or no room in it. */
+export async function storeOriginal(
+  model: OpenModel,
+  sets: Sequences,
+  rows: OriginalPass['rows'],
+  conditions: Conditions,
+  options: OriginalPassOptions,
+): Promise<void> {
+  const until = options.until ?? lastRouting(model);
+  await fromStore(model, batchOf(sets, rows), conditions, until, neededOf(model, until, options), options);
+}
+
 export async function originalPass(
   model: OpenModel,
-  sets: { readonly forget: readonly TokenSequence[]; readonly retain: readonly TokenSequence[] },
+  sets: Sequences,
   rows: OriginalPass['rows'],
   conditions: Conditions,
   options: OriginalPassOptions,
 ): Promise<OriginalPass> {
-  const batch = pack([...rows.forget.map((row) => sets.forget[row]), ...rows.retain.map((row) => sets.retain[row])]);
+  const batch = batchOf(sets, rows);
   const until = options.until ?? lastRouting(model);
-  const { moeLayers } = model.shape;
-  // The stream after the last layer starts from where routing ended.
-  const keep = new Set([...options.keep, ...(options.last.size > 0 ? [until.layer] : [])]);
-  const needed: Needed = {
-    layers: [...keep].sort((a, b) => a - b),
-    routed: moeLayers.filter((layer) => layer < until.layer || (layer === until.layer && until.at === 'routed')),
-    summary: options.summary?.width ?? 0,
-  };
+  const needed = neededOf(model, until, options);
   const made = (await fromStore(model, batch, conditions, until, needed, options)) ?? (await inMemory(model, batch, conditions, until, needed, options));
   return {
     batch,

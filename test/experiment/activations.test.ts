@@ -51,6 +51,20 @@ describe('Runs with an activation store', function () {
     });
   }
 
+  for (const method of ['npo', 'rmu']) {
+    it(`${method}: with a target given, one pass serves the steps and the comparison of routing, to the same bits`, async () => {
+      const given = { method, target: { layer: 1, expert: 3 }, retainLoss: { kind: 'none' } };
+      const { checks: _checks, stop: _stop, evaluate: _evaluate, ...recipe } = recipeFor(goldenFolder('olmoe'), given);
+      const without = await run(workspaceWithData(), recipe, Number.POSITIVE_INFINITY);
+      const workspace = workspaceWithData();
+      const { trace } = await run(workspace, recipe, 0);
+      expect(trace).to.deep.equal(without.trace);
+      const [store] = fs.readdirSync(path.join(workspace, '.uoe', 'activations'));
+      const blocks = fs.readdirSync(path.join(workspace, '.uoe', 'activations', store)).filter((name) => name.endsWith('.safetensors'));
+      expect(blocks, 'blocks of passes').to.have.length(1);
+    });
+  }
+
   it('resume to the same bits, also when the store is gone by then', async () => {
     const recipe = recipeFor(goldenFolder('olmoe'), { keep: 'best' });
     const { trace } = await run(workspaceWithData(), recipe, Number.POSITIVE_INFINITY);
