@@ -3,8 +3,7 @@ import { expect } from 'chai';
 import { type Checkpoint, loadCheckpoint, withUnits } from '../oracle/checkpoint';
 import { type Golden, goldenFolders, loadGolden, type PointName, unitsAt } from '../oracle/golden';
 import { centralDifferences } from '../oracle/gradients';
-import { allChoices, anchor, ga, klRetain, logProbability, nll, npo, rmu, type Scored, scoreAll, simnpo } from '../oracle/losses';
-import type { Choices } from '../oracle/model';
+import { anchor, ga, klRetain, logProbability, nll, npo, rmu, type Scored, scoreAgain, scoreAll, simnpo } from '../oracle/losses';
 import { randomOf } from '../oracle/random';
 
 interface Batch {
@@ -17,9 +16,9 @@ for (const { name, folder, complete } of goldenFolders()) {
     let golden: Golden;
     let original: Checkpoint;
     let reference: Batch;
-    const batchOf = (model: Checkpoint, choices?: { forget: Choices[]; retain: Choices[] }): Batch => ({
-      forget: scoreAll(model, golden.sequences.forget, { choices: choices?.forget }),
-      retain: scoreAll(model, golden.sequences.retain, { choices: choices?.retain }),
+    const batchOf = (model: Checkpoint): Batch => ({
+      forget: scoreAll(model, golden.sequences.forget),
+      retain: scoreAll(model, golden.sequences.retain),
     });
     const rmuParts = ({ forget, retain }: Batch) => {
       const { rmu_layer: layer, rmu_c: c, rmu_lambda: weight } = golden.scalars.constants!;
@@ -86,12 +85,13 @@ for (const { name, folder, complete } of goldenFolders()) {
         const model = modelAt(point);
         if (!model) continue;
         const batch = batchOf(model);
-        const choices = { forget: allChoices(batch.forget), retain: allChoices(batch.retain) };
         const random = randomOf(`${name} ${point}`);
         for (const [tensor, { disk, shape }] of Object.entries(golden.scalars.trainable!)) {
           if (!golden.arrays.has(`grad.${point}.ga.${tensor}`) && !golden.arrays.has(`grad.${point}.kl_retain.${tensor}`)) continue;
           const coordinates = Array.from({ length: 3 }, () => random.integer(0, shape[0] * (shape[1] ?? 1) - 1));
-          const actual = centralDifferences(model, disk, coordinates, (moved) => lossesOf(batchOf(moved, choices)));
+          const actual = centralDifferences(model, disk, coordinates, (moved, layer) =>
+            lossesOf({ forget: scoreAgain(moved, batch.forget, layer), retain: scoreAgain(moved, batch.retain, layer) }),
+          );
           for (const loss of Object.keys(actual)) {
             const expected = golden.arrays.get(`grad.${point}.${loss}.${tensor}`);
             if (!expected) continue;

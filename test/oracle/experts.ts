@@ -33,7 +33,7 @@ function namedMlp(part: Parts, prefix: string, withBias: boolean): Mlp {
 
 const rowsOf = (tensor: OracleTensor, e: number, from: number, to: number): OracleTensor => {
   const [, rows, columns] = tensor.shape;
-  return { shape: [to - from, columns], values: tensor.values.slice((e * rows + from) * columns, (e * rows + to) * columns) };
+  return { shape: [to - from, columns], values: tensor.values.subarray((e * rows + from) * columns, (e * rows + to) * columns) };
 };
 
 /** Where a layer's mixture lies: Mixtral's and PhiMoE's published name, else `mlp.` */

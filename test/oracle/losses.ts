@@ -29,6 +29,10 @@ export const scoreAll = (
 ): Scored[] =>
   sequences.map((sequence, j) => ({ sequence, pass: forward(checkpoint, sequence.ids, { forbidden: options.forbidden, choices: options.choices?.[j] }) }));
 
+/** The same sequences in a model that differs from theirs in `layer` and above alone, the choice of experts held. */
+export const scoreAgain = (checkpoint: Checkpoint, scored: readonly Scored[], layer: number): Scored[] =>
+  scored.map(({ sequence, pass }) => ({ sequence, pass: forward(checkpoint, sequence.ids, { choices: choicesOf(pass), from: { layer, pass } }) }));
+
 export const allChoices = (scored: readonly Scored[]): Choices[] => scored.map(({ pass }) => choicesOf(pass));
 
 const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);

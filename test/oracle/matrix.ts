@@ -20,9 +20,9 @@ export function linear(x: Matrix, weight: OracleTensor, bias?: OracleTensor): Ma
   return x.map((row) => {
     if (row.length !== inputs) throw new Error(`A row of ${row.length} meets a weight of shape [${weight.shape.join(', ')}].`);
     const y = new Float64Array(outputs);
-    for (let o = 0; o < outputs; o++) {
+    for (let o = 0, at = 0; o < outputs; o++) {
       let sum = bias ? bias.values[o] : 0;
-      for (let i = 0; i < inputs; i++) sum += row[i] * w[o * inputs + i];
+      for (let i = 0; i < inputs; i++, at++) sum += row[i] * w[at];
       y[o] = sum;
     }
     return y;

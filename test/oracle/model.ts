@@ -32,6 +32,8 @@ export interface ForwardOptions {
   readonly forbidden?: readonly Forbidden[];
   /** Choices to take instead of the router's: the loss is then smooth in the weights. */
   readonly choices?: Choices;
+  /** A pass of a model that differs in this layer and above alone; what lies below is taken from it. */
+  readonly from?: { readonly layer: number; readonly pass: Pass };
 }
 
 export const choicesOf = (pass: Pass): Choices => new Map([...pass.layers].map(([layer, record]) => [layer, record.topk_index]));
@@ -49,10 +51,11 @@ export function forward(checkpoint: Checkpoint, ids: ArrayLike<number>, options:
     );
   const embedding = model('embed_tokens.weight');
 
-  let x: Matrix = Array.from(ids, (id) => embedding.values.slice(id * config.hidden_size, (id + 1) * config.hidden_size));
-  const hidden: Matrix[] = [];
-  const layers = new Map<number, LayerRecord>();
-  for (let l = 0; l < config.num_hidden_layers; l++) {
+  const first = options.from?.layer ?? 0;
+  const hidden: Matrix[] = options.from?.pass.hidden.slice(0, first) ?? [];
+  const layers = new Map<number, LayerRecord>([...(options.from?.pass.layers ?? [])].filter(([l]) => l < first));
+  let x: Matrix = first > 0 ? hidden[first - 1] : Array.from(ids, (id) => embedding.values.subarray(id * config.hidden_size, (id + 1) * config.hidden_size));
+  for (let l = first; l < config.num_hidden_layers; l++) {
     const attentionParts = partsOf(checkpoint, `model.layers.${l}.self_attn.`);
     const attentionInput = normed(x, `layers.${l}.input_layernorm`);
     const attended =

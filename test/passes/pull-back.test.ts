@@ -13,7 +13,7 @@ import { unitName } from '../../src/protocol/tensors';
 import { inTurn } from '../backends';
 import { type Family, families, type OracleConfig } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
-import { allChoices, nll, scoreAll } from '../oracle/losses';
+import { nll, scoreAgain, scoreAll } from '../oracle/losses';
 import { randomOf } from '../oracle/random';
 import { asSequence, seedWhere, withTiny } from './tiny-case';
 
@@ -78,13 +78,13 @@ for (const family of families) {
 
         expect([...gradients.keys()].sort()).to.deep.equal([...units].sort());
         expect(slots[target] * units.length, 'the target is used').to.be.greaterThan(topK);
-        const choices = allChoices(scoreAll(checkpoint, forget));
+        const scored = scoreAll(checkpoint, forget);
         const random = randomOf(`coordinates ${family}`);
         for (const [unit, { values }] of gradients) {
           // The three steepest places and some others.
           const steepest = [...values.keys()].sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, 3);
           const coordinates = [...steepest, ...Array.from({ length: 5 }, () => random.integer(0, values.length - 1))];
-          const { loss } = centralDifferences(checkpoint, unit, coordinates, (moved) => ({ loss: nll(scoreAll(moved, forget, { choices })) }));
+          const { loss } = centralDifferences(checkpoint, unit, coordinates, (moved, layer) => ({ loss: nll(scoreAgain(moved, scored, layer)) }));
           const largest = Math.abs(values[steepest[0]]);
           expect(largest, unit).to.be.greaterThan(1e-6);
           for (const [i, coordinate] of coordinates.entries()) expect(values[coordinate], `${unit} at ${coordinate}`).to.be.closeTo(loss[i], 5e-4 * largest);

@@ -9,7 +9,7 @@ import { trainedUnits } from '../../src/unlearn/trained-units';
 import { fast, inTurn } from '../backends';
 import type { Checkpoint } from '../oracle/checkpoint';
 import { centralDifferences } from '../oracle/gradients';
-import { allChoices, anchor, ga, klRetain, nll, npo, rmu, type Scored, scoreAll } from '../oracle/losses';
+import { allChoices, anchor, ga, klRetain, nll, npo, rmu, type Scored, scoreAgain, scoreAll } from '../oracle/losses';
 import { randomOf } from '../oracle/random';
 import { type TinyCase, withTiny } from '../passes/tiny-case';
 import { mostChosen, openTiny, patched, trainableSeed } from './tiny-training';
@@ -37,9 +37,9 @@ function compareWithOracle(
 ): void {
   const { forget, retain } = given;
   const at = patched(given.checkpoint, params);
-  const choices = { forget: allChoices(scoreAll(at, forget)), retain: allChoices(scoreAll(at, retain)) };
-  const value = (checkpoint: Checkpoint) => ({
-    loss: loss({ forget: scoreAll(checkpoint, forget, { choices: choices.forget }), retain: scoreAll(checkpoint, retain, { choices: choices.retain }) }),
+  const here = { forget: scoreAll(at, forget), retain: scoreAll(at, retain) };
+  const value = (checkpoint: Checkpoint, layer: number) => ({
+    loss: loss({ forget: scoreAgain(checkpoint, here.forget, layer), retain: scoreAgain(checkpoint, here.retain, layer) }),
   });
   const random = randomOf('places of parts');
   const largestOf = (values: Float32Array) => values.reduce((most, slope) => Math.max(most, Math.abs(slope)), 0);

@@ -22,7 +22,7 @@ import { temporaryFolder } from '../files/temporary-folder';
 import type { Checkpoint } from '../oracle/checkpoint';
 import { families } from '../oracle/config';
 import { centralDifferences } from '../oracle/gradients';
-import { allChoices, anchor, ga, klRetain, nll, npo, rmu, type Scored, scoreAll } from '../oracle/losses';
+import { allChoices, anchor, ga, klRetain, nll, npo, rmu, type Scored, scoreAgain, scoreAll } from '../oracle/losses';
 import { selectionGap } from '../oracle/model';
 import { randomOf } from '../oracle/random';
 import { type TinyCase, withTiny } from '../passes/tiny-case';
@@ -50,9 +50,8 @@ function compareWithOracle(
   const at = patched(given.checkpoint, params);
   const here = { forget: scoreAll(at, forget), retain: scoreAll(at, retain) };
   expect(selectionGap([...here.forget, ...here.retain].map(({ pass }) => pass)), 'no choice is close').to.be.greaterThan(1e-5);
-  const choices = { forget: allChoices(here.forget), retain: allChoices(here.retain) };
-  const value = (checkpoint: Checkpoint) => ({
-    loss: loss({ forget: scoreAll(checkpoint, forget, { choices: choices.forget }), retain: scoreAll(checkpoint, retain, { choices: choices.retain }) }),
+  const value = (checkpoint: Checkpoint, layer: number) => ({
+    loss: loss({ forget: scoreAgain(checkpoint, here.forget, layer), retain: scoreAgain(checkpoint, here.retain, layer) }),
   });
   const random = randomOf('places');
   expect([...gradients.keys()]).to.deep.equal([...params.keys()]);
