@@ -130,8 +130,8 @@ describe('JSON Schema of a sweep', () => {
     };
     expect(schema.required).to.deep.equal(['recipe', 'vary']);
     for (const [name, { description, properties = {} }] of Object.entries(schema.properties)) {
-      expect(description, name).to.match(/\S/);
-      for (const [own, field] of Object.entries(name === 'slurm' ? properties : {})) expect(field.description, own).to.match(/\S/);
+      expect(description ?? '', name).to.match(/\S/);
+      for (const [own, field] of Object.entries(name === 'slurm' ? properties : {})) expect(field.description ?? '', own).to.match(/\S/);
     }
     const fields = schema.properties.vary.properties;
     expect(Object.keys(fields)).to.include.members(['method', 'seed', 'anchor.weight', 'optimizer.lr', 'target.random', 'methodOptions.c.timesHiddenNorm']);

@@ -44,6 +44,22 @@ describe('surfaces', () => {
     expect(found.map(({ message }) => message).join('\n')).to.match(/stepz/);
   });
 
+  it('checks sweep files against the schema that the engine uses, and completes the fields of a recipe with what they mean', async () => {
+    const file = vscode.Uri.file(path.join(workspace(), 'wrong.sweep.json'));
+    const text = '{ "recipe": "r.uoe.json", "vary": { "anchor.weight": [0, "much"], "" }, "slurm": { "partiton": "gpu" } }';
+    await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(text));
+    const document = await vscode.workspace.openTextDocument(file);
+    await vscode.window.showTextDocument(document);
+    const messages = () => vscode.languages.getDiagnostics(file).map(({ message }) => message);
+    await until('The diagnostics', () => /partiton/.test(messages().join()) && messages().length >= 2);
+    const at = document.positionAt(text.indexOf('"" }') + 1);
+    const { items } = await vscode.commands.executeCommand<vscode.CompletionList>('vscode.executeCompletionItemProvider', file, at);
+    const offered = new Map(items.map((item) => [typeof item.label === 'string' ? item.label : item.label.label, item.documentation]));
+    expect([...offered.keys()]).to.include.members(['seed', 'optimizer.lr', 'method']);
+    const shown = offered.get('method');
+    expect(typeof shown === 'string' ? shown : (shown?.value ?? '')).to.match(/^Forget loss\./);
+  });
+
   it('opens a recipe file in the plan, with its own values and target', async function () {
     this.timeout(120_000);
     const recipe = { ...JSON.parse(fs.readFileSync(demo('recipe.uoe.json'), 'utf8')), target: { layer: 1, expert: 3 }, steps: 7 };

@@ -101,4 +101,27 @@ describe('a sweep', () => {
     await vscode.commands.executeCommand('uoe.showTaskLog', { kind: 'task', view: view(), task: view()?.tasks[0], row: null });
     expect(vscode.window.activeTextEditor?.document.getText()).to.match(/ on .*\n[\s\S]*Run \d+: /);
   });
+
+  it('runs failed tasks again, or one alone, and nothing that is done', async function () {
+    this.timeout(280_000);
+    const { evaluate: _none, ...recipe } = JSON.parse(fs.readFileSync(file(), 'utf8')).recipe;
+    const run = [...[1e30, 2e30].map((lr, i) => ({ label: `fails ${i}`, set: { 'optimizer.lr': lr, steps: 9 } })), { label: 'fine', set: { steps: 2 } }];
+    const own = path.join(workspace(), 'failing.sweep.json');
+    fs.writeFileSync(own, JSON.stringify({ recipe, vary: { run } }));
+    const failing = () => api.sweeps.get().sweeps.find(({ name }) => name === 'failing') as SweepView;
+    const earlier = () => failing()?.tasks.map((task) => task.earlier.length);
+    const ended = (runs: readonly number[]) =>
+      happened(`Runs ${runs}`, () => failing()?.isLive === false && earlier().join() === runs.join(), 120_000).catch((error: Error) => {
+        throw new Error(`${error.message} ${JSON.stringify(failing())}`);
+      });
+    await answering('Run on this machine', () => vscode.commands.executeCommand('uoe.startSweep', vscode.Uri.file(own)));
+    await ended([0, 0, 0]);
+    expect(failing().tasks.map(({ kind }) => kind)).to.deep.equal(['failed', 'failed', 'done']);
+    expect(failing().tasks[0].words).to.match(/^failed: /);
+    await vscode.commands.executeCommand('uoe.runFailed', { kind: 'sweep', view: failing() });
+    await ended([1, 1, 0]);
+    await vscode.commands.executeCommand('uoe.runTask', { kind: 'task', view: failing(), task: failing().tasks[1], row: null });
+    await ended([1, 2, 0]);
+    expect(failing().counts).to.deep.include({ done: 1, failed: 2 });
+  });
 });

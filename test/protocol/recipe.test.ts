@@ -444,7 +444,7 @@ describe('JSON Schema of the recipe', () => {
     expect(schema.required).to.deep.equal(['model', 'forget']);
     expect(schema.additionalProperties).to.equal(false);
     for (const [name, property] of Object.entries(schema.properties)) {
-      expect(property.description, name).to.match(/\S/);
+      expect(property.description ?? '', name).to.match(/\S/);
       if (!schema.required.includes(name)) expect(property.anyOf, name).to.deep.include({ type: 'null' });
     }
     expect(schema.properties.steps.default).to.equal(100);

@@ -3,58 +3,18 @@
 // tasks. With accounting, where its database can be had, jobs leave the queue after seconds and sacct has to know them. `npm run test:slurm`; without
 // Slurm, and without the right to install it, it says so and is counted as skipped.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { startCluster } from './cluster.mjs';
 
 const home = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const script = path.join(home, 'test', 'slurm', 'cluster.sh');
 const bundle = path.join(home, 'dist', 'cli.js');
-/** Short: the path of a socket in it is bounded. */
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'uoe-slurm-'));
-const environment = { ...process.env, SLURM_TEST_DIR: path.join(folder, 'c'), SLURM_TEST_ARRAY: '12', UOE_SLURM_POLL_SECONDS: '2' };
 const minutes = 40;
 
-const cluster = (...args) => spawnSync('bash', [script, ...args], { encoding: 'utf8', env: environment });
-const isHere = (program) => spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status === 0;
-
-const parts = { cluster: ['slurmctld', 'slurmd', 'munged'], accounting: ['slurmdbd', 'mariadbd'] };
-const areHere = (programs) => programs.every(isHere);
-
-/** Installs what is missing; a sentence on why it could not, else null. */
-function install() {
-  if (process.getuid() !== 0) return 'only root may install it (bash test/slurm/cluster.sh install)';
-  if (!isHere('apt-get')) return 'there is no apt-get to install it with';
-  const installed = cluster('install');
-  return installed.status === 0 ? null : `it could not be installed: ${installed.stderr.trim().split('\n').at(-1)}`;
-}
-
-/** Accounting where its database is here, or can be installed; the cluster does without. */
-function withAccounting() {
-  environment.SLURM_TEST_ACCOUNTING = '1';
-  const without = areHere([...parts.cluster, ...parts.accounting]) ? null : install();
-  if (without !== null) console.log(`without accounting: ${without}`);
-  environment.SLURM_TEST_ACCOUNTING = without === null ? '1' : '0';
-  environment.SLURM_TEST_MINJOBAGE = without === null ? '5' : '3600';
-}
-
-/** Why there can be no cluster here, as a sentence; null where it was started. */
-function whyNoCluster() {
-  if (process.platform !== 'linux') return `Slurm needs Linux, this is ${process.platform}`;
-  withAccounting();
-  const missing = areHere(parts.cluster) ? null : install();
-  if (missing !== null) return `Slurm is not installed, and ${missing}`;
-  const started = cluster('start');
-  return started.status === 0 ? null : `the test cluster did not start: ${started.stderr.trim().split('\n').at(-1)}`;
-}
-
-const why = whyNoCluster();
-if (why !== null) console.log(`skipped: ${why}`);
-const hasAccounting = environment.SLURM_TEST_ACCOUNTING === '1';
-environment.SLURM_CONF = path.join(folder, 'c', 'etc', 'slurm.conf');
+const { why, folder, environment, hasAccounting, cluster, slurm, end } = startCluster({ SLURM_TEST_ARRAY: '12', UOE_SLURM_POLL_SECONDS: '2' });
 
 /** The command line; resolves with what it said. */
 const uoe = (...args) =>
@@ -68,7 +28,6 @@ const uoe = (...args) =>
     child.on('close', (code) => resolve({ code, ...said }));
   });
 
-const slurm = (command, ...args) => spawnSync(command, args, { encoding: 'utf8', env: environment }).stdout;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Looks again until `look` gives something; nothing here depends on how long it takes. */
@@ -157,15 +116,14 @@ before(() => {
   if (why === null) console.log(slurm('sinfo', '-N'));
 });
 
-after(() => {
-  if (why === null) cluster('stop');
-  fs.rmSync(folder, { recursive: true, force: true });
-});
+after(end);
 
 test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? false, timeout: minutes * 60_000 }, async () => {
   const file = sweepFile();
   const [there, here] = ['cluster', 'local'].map((name) => path.join(folder, name));
   const local = uoe('sweep', file, '--workspace', here, '--on', 'local');
+  const planned = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--dry-run', '--json');
+  assert.equal(planned.code, 0, planned.stderr);
   const submitted = await uoe('sweep', file, '--workspace', there, '--on', 'slurm', '--no-wait', '--json');
   assert.equal(submitted.code, 0, submitted.stderr);
   assert.equal(JSON.parse(submitted.stdout).submitted.length, 24);
@@ -176,6 +134,14 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
     [12, 12],
     'an array holds 12',
   );
+  const shown = JSON.parse(planned.stdout).submissions;
+  assert.equal(shown.length, 2);
+  for (const { folder: own, manifest, array, merge } of shown)
+    assert.deepEqual(
+      [manifest, array, merge],
+      ['manifest', 'array.sh', 'merge.sh'].map((name) => read(own, name)),
+      'what a dry run shows is what is submitted',
+    );
   const jobs = new Map(arrays.flatMap(({ job, tasks }) => tasks.map((task, index) => [task, `${job}_${index}`])));
   const held = JSON.parse(submitted.stdout).submitted.slice(22);
   // What comes last is let go one by one.

@@ -1,4 +1,4 @@
-// End-to-end tests: packages the extension and runs test/e2e/*.e2e.mjs on the installed VSIX. VSIX=file takes that one instead, --packaged the one
+// End-to-end tests: packages the extension and runs test/e2e/*.e2e.mjs, or those of the folder that is named, on the installed VSIX. VSIX=file takes that one instead, --packaged the one
 // that lies here.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -16,8 +16,9 @@ function packaged() {
   return path.resolve(file);
 }
 
+const folder = process.argv.slice(2).find((word) => !word.startsWith('--')) ?? 'test/e2e';
 const scenarios = fs
-  .readdirSync('test/e2e')
+  .readdirSync(folder)
   .filter((name) => name.endsWith('.e2e.mjs'))
-  .map((name) => path.join('test/e2e', name));
+  .map((name) => path.join(folder, name));
 process.exit(run(['--test', '--test-concurrency=1', ...scenarios], { VSIX: packaged() }));

@@ -1,0 +1,216 @@
+// A sweep on a real Slurm of two nodes from a real VS Code: submitted from its file with the site's settings, watched, a log opened, a task and the
+// sweep cancelled, VS Code closed and opened in between, failed tasks submitted again, and the table filling. `npm run test:slurm`.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { until } from '../../tools/vscode/browser.mjs';
+import { launch } from '../../tools/vscode/page.mjs';
+import { scenario } from '../../tools/vscode/scenario.mjs';
+import { startCluster } from './cluster.mjs';
+
+const { why: noCluster, folder, environment, end } = startCluster();
+const why = noCluster ?? (process.env.VSIX ? null : 'VSIX names no package to install');
+const workspace = path.join(folder, 'study');
+const sweep = path.join(workspace, '.uoe/sweeps/cluster');
+const looks = path.join(folder, 'looks');
+const demo = (file) => path.resolve('demo', file);
+const settings = { partition: 'main', time: '20', cpus: 1, parallel: 3, pollSeconds: 10 };
+
+let page;
+let vscode;
+let server;
+const servers = [];
+
+const scene = scenario('slurm', 600_000, () => vscode);
+const step = (title, run) => scene(title, (context) => (why === null ? run(context) : context.skip(why)));
+
+/** Says when the queue was asked, and asks it. */
+function noteLooks() {
+  const bin = path.join(folder, 'bin');
+  const real = environment.PATH.split(':').find((own) => fs.existsSync(path.join(own, 'squeue')));
+  fs.mkdirSync(bin);
+  fs.writeFileSync(path.join(bin, 'squeue'), `#!/bin/sh\ndate +%s%3N >> ${looks}\nexec ${real}/squeue "$@"\n`, { mode: 0o755 });
+  environment.PATH = `${bin}:${environment.PATH}`;
+}
+const looked = () => (fs.existsSync(looks) ? fs.readFileSync(looks, 'utf8').trim().split('\n').map(Number) : []);
+
+/** A few rows of a file of the demo's: what takes time is not what is tested. */
+function few(name, source) {
+  fs.writeFileSync(path.join(workspace, name), `${fs.readFileSync(demo(source), 'utf8').split('\n').slice(0, 8).join('\n')}\n`);
+  return name;
+}
+
+const open = async () => {
+  const site = Object.fromEntries(Object.entries(settings).map(([name, value]) => [`uoe.slurm.${name}`, value]));
+  const started = { folder: workspace, vsix: process.env.VSIX, viewport: { width: 1440, height: 960 }, settings: site, server: { environment } };
+  ({ page, vscode, server } = await launch(started));
+  servers.push(server);
+  await vscode.openContainer('UOE');
+};
+
+const close = async () => {
+  await page.context().browser().close();
+  await server.halt();
+};
+
+const row = (name) => vscode.view('Run History').locator('.monaco-list-row', { hasText: name }).first();
+const group = () => row('Sweep cluster');
+const says = (what, of, words) =>
+  until(
+    what,
+    async () => (await of().textContent({ timeout: 5000 })) ?? '',
+    (text) => words.test(text),
+    { timeout: 240_000 },
+  );
+
+async function unfold() {
+  if ((await group().getAttribute('aria-expanded')) === 'true') return;
+  await group().click();
+  await page.keyboard.press('ArrowRight');
+  await row('long a').waitFor();
+}
+
+async function fromMenu(of, item) {
+  await of().click({ button: 'right' });
+  const entry = page
+    .locator('.monaco-menu')
+    .last()
+    .getByRole('menuitem', { name: new RegExp(`^${item}`) })
+    .first();
+  await entry.waitFor();
+  // A menu ignores mouse-up for its first 100 ms.
+  await page.waitForTimeout(150);
+  await entry.click();
+}
+
+const submission = (number) => JSON.parse(fs.readFileSync(path.join(sweep, 'slurm', String(number), 'submission.json'), 'utf8'));
+const taskIds = () => new Map(JSON.parse(fs.readFileSync(path.join(sweep, 'sweep.json'), 'utf8')).tasks.map(({ id, labels }) => [labels.run, id]));
+const runs = () => {
+  const all = path.join(workspace, '.uoe/runs');
+  const names = fs.existsSync(all) ? fs.readdirSync(all).filter((name) => !name.startsWith('.')) : [];
+  return names.map((name) => JSON.parse(fs.readFileSync(path.join(all, name, 'run.json'), 'utf8')));
+};
+
+before(
+  async () => {
+    if (why !== null) return;
+    noteLooks();
+    fs.mkdirSync(workspace);
+    const recipe = { ...JSON.parse(fs.readFileSync(demo('recipe.uoe.json'), 'utf8')), model: demo('checkpoint'), target: { layer: 2, expert: 10 } };
+    for (const field of ['stop', 'seed', 'checks']) delete recipe[field];
+    const data = { forget: few('forget.jsonl', 'data/forget.jsonl'), retain: few('retain.jsonl', 'data/retain.jsonl') };
+    const evaluate = { forget: few('questions.jsonl', 'data/eval/forget.jsonl'), utility: [few('others.jsonl', 'data/eval/retain.jsonl')] };
+    const run = [
+      { label: 'fails', set: { 'optimizer.lr': 1e30 } },
+      { label: 'short', set: { steps: 2 } },
+      ...['a', 'b', 'c'].map((name, i) => ({ label: `long ${name}`, set: { method: 'gdiff', steps: 400 + i, 'optimizer.lr': 0.0003 } })),
+    ];
+    const base = { ...recipe, ...data, evaluate, batchSize: 2, backend: 'wasm', threads: 1 };
+    fs.writeFileSync(path.join(workspace, 'cluster.sweep.json'), JSON.stringify({ recipe: base, vary: { run } }));
+    await open();
+  },
+  { timeout: 420_000 },
+);
+
+after(async () => {
+  if (server) await close();
+  end();
+  for (const one of servers) await one.stop();
+});
+
+step('a sweep is submitted from its file, with the settings of the site', async () => {
+  await vscode.command('UOE: Start Sweep');
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'cluster.sweep.json' }).click();
+  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'Submit to Slurm' }).click();
+  await says('The sweep in the history', group, /0 of 5 done.*[1-5] (?:running|queued)/);
+  const script = fs.readFileSync(path.join(sweep, 'slurm/1/array.sh'), 'utf8');
+  for (const line of ['--partition=main', '--time=20', '--cpus-per-task=1', '--array=0-4%3']) assert.ok(script.includes(`#SBATCH ${line}\n`), line);
+});
+
+step('its tasks say where they run and how far they are, one that failed why, and a click opens the log', async () => {
+  await unfold();
+  await says('A task on its node', () => row('long a'), /running on tn\d, step \d+ of 400/);
+  await says('A task that failed', () => row('fails'), /failed: /);
+  await row('long a').click();
+  const log = `${taskIds().get('long a')}.log`;
+  await page.locator(`.tab.active[data-resource-name="${log}"]`).waitFor();
+  await until(
+    'The log',
+    () => page.locator('.editor-group-container.active .view-lines').first().textContent(),
+    (text) => /job\s\d+_2\son\stn\d/.test(text),
+  );
+});
+
+step('one task is cancelled, the others go on', async () => {
+  await says('Another task on its node', () => row('long b'), /running on tn\d, step \d+ of 401/);
+  await fromMenu(() => row('long b'), 'Cancel This Task');
+  await says('The cancelled task', () => row('long b'), /stopped at step \d+ \(CANCELLED on tn\d\)|stopped at step \d+, its job ends/);
+  await says('The others', group, /[1-3] running/);
+});
+
+step('it goes on while VS Code is closed, and the next window has it, asking the queue every ten seconds at most', async () => {
+  await close();
+  const before = looked().length;
+  const step = () =>
+    Math.max(
+      0,
+      ...runs()
+        .filter(({ status }) => status === 'running')
+        .map(({ id }) => fs.statSync(path.join(workspace, '.uoe/runs', id, 'steps.jsonl'), { throwIfNoEntry: false })?.size ?? 0),
+    );
+  const size = step();
+  await until('Steps without a window', step, (now) => now > size, { timeout: 120_000 });
+  assert.equal(looked().length, before, 'nobody asks the queue meanwhile');
+  await open();
+  await says('The sweep in the next window', group, /1 of 5 done, 1 failed, [1-3] running/);
+  await unfold();
+  await until(
+    'Four looks at the queue',
+    () => looked().length,
+    (count) => count >= before + 4,
+    { timeout: 120_000 },
+  );
+  const times = looked().slice(before);
+  const gaps = times.slice(1).map((time, i) => time - times[i]);
+  // The program of a look starts later on one time than on another.
+  assert.ok(Math.min(...gaps) > 9000, `looks at the queue are ${gaps.join(', ')} ms apart`);
+});
+
+step('the sweep is cancelled as a whole', async () => {
+  await fromMenu(group, 'Cancel Sweep');
+  await vscode.answerModal('Cancel sweep cluster?', 'Cancel Sweep');
+  await says('The end of all', group, /1 of 5 done, 1 failed$/);
+  await says('A cancelled task', () => row('long c'), /stopped|did not start: CANCELLED/);
+});
+
+step('what failed is submitted again with the rest, each to its own run, and the table fills', async () => {
+  const before = runs();
+  await fromMenu(group, 'Run Failed Again');
+  await says('The sweep under way again', group, /[1-4] (?:running|queued)/);
+  const ids = taskIds();
+  assert.deepEqual(
+    submission(2).tasks,
+    ['fails', 'long a', 'long b', 'long c'].map((name) => ids.get(name)),
+    'all but what is done',
+  );
+  await vscode.command('UOE: Show Table of a Sweep');
+  const view = await vscode.webview('h1');
+  const shows = (what, words) =>
+    until(
+      what,
+      () => view.locator('main').textContent(),
+      (text) => words.test(text),
+      { timeout: 400_000 },
+    );
+  await shows('The table of one run', /Sweep cluster[\s\S]*1 of 5 done/);
+  await shows('The table of four runs', /4 of 5 done, 1 failed[\s\S]*on the cluster/);
+  await until(
+    'The drawing of four runs',
+    () => view.locator('.run-mark').count(),
+    (count) => count === 4,
+  );
+  const now = runs();
+  assert.equal(now.length, before.length + 1 + ['long a', 'long b', 'long c'].filter((name) => !before.some((run) => run.sweep.task === ids.get(name))).length);
+  assert.ok(now.filter(({ sweep: own }) => own.task === ids.get('fails')).length === 2, 'the failed one has a second run');
+});
