@@ -25,8 +25,8 @@ describe('uoe sweep', () => {
     const file = at('methods.sweep.json');
     const recipe = { model: folder, forget, retain, target: { layer: 1, expert: 2 }, batchSize: 2, optimizer: { lr: 0.001 }, backend: 'wasm' };
     const methods = [
-      { label: 'GDIFF', set: { method: 'gdiff', steps: 30 } },
-      { label: 'RMU', set: { method: 'rmu', steps: 40 } },
+      { label: 'GDIFF', set: { method: 'gdiff', steps: 10 } },
+      { label: 'RMU', set: { method: 'rmu', steps: 14 } },
     ];
     fs.writeFileSync(file, JSON.stringify({ recipe, vary: { method: methods, seed: [0, 1] } }));
     const [two, one] = [at('two'), at('one')];
@@ -45,8 +45,8 @@ describe('uoe sweep', () => {
     const { tasks, lines } = answer(finished.stdout);
     expect(tasks.map(({ state }) => state)).to.deep.equal(['done', 'done', 'done', 'done']);
     expect(lines.map(({ labels, done, figures }) => [labels.method, done, figures.steps.mean])).to.deep.equal([
-      ['GDIFF', 2, 30],
-      ['RMU', 2, 40],
+      ['GDIFF', 2, 10],
+      ['RMU', 2, 14],
     ]);
     const runs = (workspace: string) => fs.readdirSync(path.join(workspace, '.uoe', 'runs')).filter((name) => !name.startsWith('.'));
     expect(runs(two)).to.have.length(4);
