@@ -7,7 +7,17 @@ import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
 
 /** They come first, so that no process is left alone with one of them. */
-const long = [];
+const long = [
+  'test/unlearn/golden-training.test.ts',
+  'test/engine/process.test.ts',
+  'test/cli/runs.test.ts',
+  'test/unlearn/components.test.ts',
+  'test/cli/sweep.test.ts',
+  'test/demo/run.test.ts',
+  'test/unlearn/step.test.ts',
+  'test/experiment/resume.test.ts',
+  'test/torture/faults.test.ts',
+];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { grep: { type: 'string' }, slow: { type: 'boolean' } } });
 const [folder, list, ...filters] = positionals;

@@ -23,15 +23,19 @@ describe('uoe mcp', function () {
   before(buildIfStale);
   let client: Client;
   let workspace = '';
+  /** What is in a workspace before anything was asked. */
+  const given = ['forget.jsonl', 'retain.jsonl', 'stop-forget.jsonl', 'stop-retain.jsonl'];
 
   async function connect(...flags: string[]): Promise<void> {
     workspace = temporaryFolder();
     for (const [name, count] of [
       ['forget.jsonl', 48],
       ['retain.jsonl', 48],
+      ['stop/forget.jsonl', 40],
+      ['stop/retain.jsonl', 40],
     ] as const) {
       const rows = fs.readFileSync(path.join(demo, 'data', name), 'utf8').split('\n');
-      fs.writeFileSync(path.join(workspace, name), rows.slice(0, count).join('\n'));
+      fs.writeFileSync(path.join(workspace, name.replace('/', '-')), rows.slice(0, count).join('\n'));
     }
     const args = [bundle, 'mcp', '--workspace', workspace, '--threads', '1', ...flags];
     client = new Client({ name: 'test', version: '1' });
@@ -58,7 +62,7 @@ describe('uoe mcp', function () {
     lr: 0.003,
     steps: 4,
     batchSize: 4,
-    recipe: { addDocumentStart: true, evaluate: { forget: path.join(demo, 'data/stop/forget.jsonl'), utility: [path.join(demo, 'data/stop/retain.jsonl')] } },
+    recipe: { addDocumentStart: true, evaluate: { forget: 'stop-forget.jsonl', utility: ['stop-retain.jsonl'] } },
   };
 
   it('takes a client from attribution through two runs to their comparison', async () => {
@@ -100,7 +104,7 @@ describe('uoe mcp', function () {
     await connect();
     const run = await call('start_run', plan);
     expect(run).to.deep.include({ isError: true, text: 'Starting runs was not granted. Whoever starts the server grants it with "uoe mcp --allow-runs".' });
-    expect(fs.readdirSync(workspace).sort()).to.deep.equal(['forget.jsonl', 'retain.jsonl']);
+    expect(fs.readdirSync(workspace).sort()).to.deep.equal(given);
     await client.close();
 
     await connect('--allow-runs', '--allow-export', 'out');
@@ -116,7 +120,7 @@ describe('uoe mcp', function () {
       expect(refused.text, to).to.match(/^Writing .* was not granted\. Whoever starts the server grants it with "uoe mcp --allow-export /);
     }
     expect(fs.readdirSync(outside)).to.deep.equal([]);
-    expect(fs.readdirSync(workspace).sort()).to.deep.equal(['.uoe', 'forget.jsonl', 'out', 'retain.jsonl']);
+    expect(fs.readdirSync(workspace).sort()).to.deep.equal(['.uoe', 'out', ...given].sort());
     const written = await call('export_run', { run: '1', to: 'out/edited', form: 'checkpoint' });
     expect(written.isError, written.text).to.equal(false);
     expect(fs.existsSync(path.join(workspace, 'out/edited/config.json'))).to.equal(true);
