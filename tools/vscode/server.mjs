@@ -22,6 +22,8 @@ const userSettings = {
   'files.simpleDialog.enable': true,
   // Else any port that another process opens on this machine raises a toast.
   'remote.autoForwardPorts': false,
+  // Else the server lists every open file of this machine every two seconds.
+  'remote.autoForwardPortsSource': 'output',
   'workbench.colorTheme': 'Dark 2026',
   'window.autoDetectColorScheme': false,
 };
