@@ -601,6 +601,11 @@ holds('a hostile tokenizer', [
     () => tokenizerSays(withId(2 ** 31)),
     'tokenizer.json has 2147483648 as the id of a token. Copy it again from where the checkpoint came from.',
   ],
+  [
+    'an id that takes a list of twelve million (0.8 s of it, found by torture)',
+    () => tokenizerSays(withId(12_000_000)),
+    'tokenizer.json has 12000000 as the id of a token. Copy it again from where the checkpoint came from.',
+  ],
   ['an id that is a text', () => tokenizerSays(withId('y')), 'tokenizer.json has "y" as the id of a token. Copy it again from where the checkpoint came from.'],
   [
     'a model type that can be no text',
