@@ -64,6 +64,19 @@ const says = (what, of, words) =>
     { timeout: 240_000 },
   );
 
+/** By the keyboard: where the mouse rests, a row's hover may lie over the next list. */
+async function pick(label) {
+  const rows = vscode.quickInput().locator('.quick-input-list .monaco-list-row');
+  await rows.filter({ hasText: label }).waitFor();
+  await vscode.quickInput().locator('input.input').first().fill(label);
+  await until(
+    `"${label}" alone`,
+    () => rows.allTextContents(),
+    (texts) => texts.length === 1 && texts[0].includes(label),
+  );
+  await page.keyboard.press('Enter');
+}
+
 async function unfold() {
   if ((await group().getAttribute('aria-expanded')) === 'true') return;
   await group().click();
@@ -123,8 +136,8 @@ after(async () => {
 
 step('a sweep is submitted from its file, with the settings of the site', async () => {
   await vscode.command('UOE: Start Sweep');
-  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'cluster.sweep.json' }).click();
-  await page.locator('.quick-input-list .monaco-list-row', { hasText: 'Submit to Slurm' }).click();
+  await pick('cluster.sweep.json');
+  await pick('Submit to Slurm');
   await says('The sweep in the history', group, /0 of 5 done.*[1-5] (?:running|queued)/);
   const script = fs.readFileSync(path.join(sweep, 'slurm/1/array.sh'), 'utf8');
   for (const line of ['--partition=main', '--time=20', '--cpus-per-task=1', '--array=0-4%2']) assert.ok(script.includes(`#SBATCH ${line}\n`), line);
