@@ -40,10 +40,7 @@ const rows = [
   [...(noNative === null ? native : []), unit],
 ].map(chosen);
 const has = (...steps) => steps.some((step) => rows.flat().includes(step));
-const made = [
-  has(...editor.slice(1)) ? [packaged] : has(unit, ...native) ? [build] : chosen([build]),
-  has(unit, native[1]) ? [bundled] : [],
-];
+const made = [has(...editor.slice(1)) ? [packaged] : has(unit, ...native) ? [build] : chosen([build]), has(unit, native[1]) ? [bundled] : []];
 const steps = [checks.map(chosen), made, rows];
 if (steps.flat(2).length === 0) console.error(`No step is called ${wanted.join(' or ')}.`);
 const sums = await runSteps(steps);
