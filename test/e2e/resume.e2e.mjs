@@ -1,6 +1,7 @@
 // A run by the keyboard alone; what is left of one after its engine was killed and after its window was reloaded or closed; one that an agent asks for;
-// two windows on one workspace.
+// two windows on one workspace, and a command beside them.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -278,10 +279,22 @@ step('two windows on one workspace make two runs, each with a number of its own'
   }
 });
 
-step('a window closed in the middle of a run leaves no engine behind, and offers the run when it is opened again', async () => {
+step('a command is kept off a window’s run; the window closed leaves no engine behind, and offers the run when it is opened again', async () => {
   await (await planned(two, plannedSteps)).click();
   await stepped(5, saved);
-  assert.equal(enginesOf(server).length, 2);
+  const engines = enginesOf(server);
+  assert.equal(engines.length, 2);
+  // A command beside the window, while its run stands still.
+  for (const pid of engines) process.kill(pid, 'SIGSTOP');
+  try {
+    const command = ['dist/cli.js', 'unlearn', '--resume', runNames()[4], '--workspace', workspace];
+    const { status, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+    assert.equal(status, 1, stderr);
+    const [, owner] = /^Run \S+ is in use by process (\d+) on .*Wait until it is done, or end it\./m.exec(stderr) ?? assert.fail(stderr);
+    assert.ok(engines.includes(Number(owner)), `${owner} is none of ${engines.join(', ')}`);
+  } finally {
+    for (const pid of engines) process.kill(pid, 'SIGCONT');
+  }
   await other.close({ runBeforeUnload: true });
   await until(
     'The end of its engine',

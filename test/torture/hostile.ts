@@ -23,6 +23,8 @@ interface Job {
   /** The input under way: [number, length, busy, target of EVERY] and its bytes. */
   readonly state: SharedArrayBuffer;
   readonly bytes: SharedArrayBuffer;
+  /** Only this input, once. */
+  readonly alone?: Uint8Array;
 }
 
 type Message =
@@ -38,6 +40,8 @@ const RESIDENT = 1.5e9;
 const HANG_MS = 1000;
 /** A blocked thread uses no processor: after this it hangs, however busy the machine. */
 const BLOCKED_MS = 20_000;
+/** An input that seemed to hang is tried so often again, alone: counting coverage, and others on the machine, take several times what the input does. */
+const AGAIN = 3;
 
 /** A thread that counts before it reads this bundle: what V8 has compiled once gets no counters later. */
 const START = `const inspector = require('node:inspector');
@@ -98,7 +102,7 @@ const BATCH = 32;
 const MOST_KEPT = 600;
 const LARGEST_KEPT = 1 << 14;
 
-async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): Promise<void> {
+async function fuzz({ target: name, count, seed, folder, state, bytes, alone }: Job): Promise<void> {
   const port = parentPort;
   const { targets } = await targetsIn(folder);
   const found = name === EVERY ? targets[0] : targets.find((one) => one.name === name);
@@ -140,6 +144,11 @@ async function fuzz({ target: name, count, seed, folder, state, bytes }: Job): P
     for (const one of target.seeds) await tried(one);
     if (taken - before < target.seeds.length && !target.refusedSeeds) problem('one of its own seeds is refused.');
     for (const one of target.hostile?.() ?? []) await tried(one);
+  }
+  if (alone !== undefined) {
+    await tried(target.seeds[0]);
+    await tried(alone);
+    return port.postMessage({ kind: 'done', taken, refused: 0, corpus: 0, places: 0 } satisfies Message);
   }
   if (name === EVERY) {
     for (const [number, one] of targets.entries()) {
@@ -214,19 +223,13 @@ async function watch(target: string, count: number, seed: number, folder: string
   const whose = (): string => (target === EVERY ? `${names[Atomics.load(marks, 3)]}: ` : '');
   const underWay = (): Uint8Array => new Uint8Array(bytes).slice(0, Atomics.load(marks, 1));
 
-  for (let round = 0; done < count && round < (target === EVERY ? 1 : 20); round++) {
+  /** Has a thread do it, until it is done or has to be ended; what it must be ended for is a sentence. */
+  const watched = async (job: Job, start: string): Promise<{ readonly done: (Message & { kind: 'done' }) | null; readonly hangs: boolean }> => {
     Atomics.store(marks, 0, 0);
     Atomics.store(marks, 2, 0);
-    const own = path.join(folder, `${target.replace(/\W+/g, '-')}-${seed}-${round}`);
-    fs.mkdirSync(own, { recursive: true });
-    const job: Job = { target, count: count - done, seed: seed + round * 7919, folder: own, state, bytes };
-    const worker = new Worker(target === EVERY ? `require(${JSON.stringify(__filename)});` : START, {
-      eval: true,
-      workerData: job,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES },
-    });
+    const worker = new Worker(start, { eval: true, workerData: job, resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES } });
     let last = { number: -1, at: Date.now(), processor: process.cpuUsage() };
-    const ended = await new Promise<boolean>((resolve) => {
+    const end = await new Promise<Awaited<ReturnType<typeof watched>>>((resolve) => {
       const clock = setInterval(() => {
         const resident = process.memoryUsage.rss();
         peak = Math.max(peak, resident);
@@ -237,30 +240,49 @@ async function watch(target: string, count: number, seed: number, folder: string
         const wall = Date.now() - last.at;
         const hangs = (wall > HANG_MS && (user + system) / 1000 > HANG_MS) || wall > BLOCKED_MS;
         if (!hangs && resident < RESIDENT) return;
-        keep(
-          `${whose()}${hangs ? `it hangs: more than ${HANG_MS} ms for ${Atomics.load(marks, 1)} bytes` : `it takes more than ${RESIDENT / 1e6} MB`}`,
-          underWay(),
-        );
-        resolve(false);
+        if (!hangs) keep(`${whose()}it takes more than ${RESIDENT / 1e6} MB`, underWay());
+        resolve({ done: null, hangs });
       }, 100);
       worker.on('message', (message: Message) => {
-        if (message.kind === 'problem') return keep(message.what, message.input);
-        taken += message.taken;
-        corpus = Math.max(corpus, message.corpus);
-        places = Math.max(places, message.places);
-        resolve(true);
+        if (message.kind === 'problem') keep(message.what, message.input);
+        else resolve({ done: message, hangs: false });
       });
       worker.on('error', (error) => {
         keep(`${whose()}the thread ended: ${(error as Error).stack ?? String(error)}`, underWay());
-        resolve(false);
+        resolve({ done: null, hangs: false });
       });
       worker.on('exit', () => {
         clearInterval(clock);
-        resolve(false);
+        resolve({ done: null, hangs: false });
       });
     });
     await worker.terminate();
-    done = ended ? count : done + Math.max(1, Math.min(count - done, Atomics.load(marks, 0)));
+    return end;
+  };
+  const bare = `require(${JSON.stringify(__filename)});`;
+
+  for (let round = 0; done < count && round < (target === EVERY ? 1 : 20); round++) {
+    const own = path.join(folder, `${target.replace(/\W+/g, '-')}-${seed}-${round}`);
+    const inFolder = (name: string): string => {
+      fs.mkdirSync(path.join(own, name), { recursive: true });
+      return path.join(own, name);
+    };
+    const job: Job = { target, count: count - done, seed: seed + round * 7919, folder: inFolder('all'), state, bytes };
+    const end = await watched(job, target === EVERY ? bare : START);
+    if (end.done !== null) {
+      taken += end.done.taken;
+      corpus = Math.max(corpus, end.done.corpus);
+      places = Math.max(places, end.done.places);
+    }
+    const reached = Atomics.load(marks, 0);
+    if (end.hangs) {
+      const [input, reader] = [underWay(), target === EVERY ? names[Atomics.load(marks, 3)] : target];
+      let hung = 0;
+      for (let number = 0; number < AGAIN && hung === number; number++)
+        if ((await watched({ ...job, target: reader, folder: inFolder(`alone-${number}`), alone: input }, bare)).hangs) hung++;
+      if (hung === AGAIN) keep(`${target === EVERY ? `${reader}: ` : ''}it hangs: more than ${HANG_MS} ms for ${input.length} bytes`, input);
+    }
+    done = end.done !== null ? count : done + Math.max(1, Math.min(count - done, reached));
   }
   return { tried: done, taken, corpus, places, peak, problems: [...problems.values()] };
 }
