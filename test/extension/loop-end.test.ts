@@ -30,4 +30,27 @@ describe('the end of a run on the page', () => {
       engine.dispose();
     }
   });
+
+  it('that a window opens with again gives way to a command given meanwhile', async () => {
+    const { engine, loop, store, files } = await openedPage({ name: 'own.uoe.json', recipe });
+    await loop.start();
+    const memento = loop.memento();
+    for (const at of ['reading', 'comparison'] as const) {
+      await loop.openModel(path.resolve('demo/checkpoint'), 'Demo', undefined, files);
+      let command: Promise<void> | undefined;
+      const stop = store.subscribe(({ attribution, comparison }, before) => {
+        if (command !== undefined || !(at === 'reading' ? attribution !== before.attribution : comparison)) return;
+        command = Promise.resolve();
+        command = loop.openModel(path.resolve('demo/checkpoint'), 'Demo', undefined, files);
+      });
+      await loop.restore(memento);
+      await command;
+      expect([command === undefined, store.get().step], at).to.deep.equal([false, 'find']);
+      stop();
+    }
+    await loop.restore(memento);
+    expect([store.get().step, store.get().comparison?.run]).to.deep.equal(['compare', memento.run]);
+    loop.dispose();
+    engine.dispose();
+  });
 });

@@ -171,10 +171,10 @@ test('a sweep on two nodes of Slurm ends as on this machine', { skip: why ?? fal
       return isSo();
     });
 
-  // Its limit comes near: at the next of Slurm's rounds, which are 30 seconds apart.
+  // Its limit comes near, one to two minutes from now: the signal is due 120 seconds before, at the next of Slurm's rounds, which are 30 seconds apart.
   const limited = await midway('past the limit');
   const elapsed = slurm('squeue', '-h', '-r', '-j', jobs.get(limited.task), '-o', '%M').trim().split(':');
-  slurm('scontrol', 'update', `JobId=${jobs.get(limited.task)}`, `TimeLimit=${Number(elapsed.at(-2)) + 1}`);
+  slurm('scontrol', 'update', `JobId=${jobs.get(limited.task)}`, `TimeLimit=${Number(elapsed.at(-2)) + 2}`);
   await befell('the run is put back', () => read(limited.log).includes('the time limit is near: back into the queue'));
 
   slurm('scontrol', 'release', jobs.get(held[0]));

@@ -168,6 +168,8 @@ export function createLoop(around: Surroundings): Loop {
   let startedAt = 0;
   let tried: () => Promise<void> = async () => undefined;
   let triedFolder: string | null = null;
+  /** Commands that took the person to another place on the page. */
+  let moves = 0;
 
   const comparison = createComparison(around);
   const state = () => store.get();
@@ -230,6 +232,7 @@ export function createLoop(around: Surroundings): Loop {
 
   async function openModel(path: string, name: string, newPreset: Preset = defaultPreset, newSources: Partial<Sources> = {}): Promise<void> {
     if (refusedWhileRunning()) return;
+    moves++;
     const selected = sources.forget.filter((source) => source.view.kind === 'selection');
     const given = model === null ? Object.fromEntries(Object.entries(sources).filter(([, list]) => list.length > 0)) : {};
     set({ problem: null });
@@ -293,6 +296,7 @@ export function createLoop(around: Surroundings): Loop {
   }
 
   function show(step: WorkbenchStep): void {
+    moves++;
     set({ step });
     schedulePlan();
   }
@@ -449,7 +453,7 @@ export function createLoop(around: Surroundings): Loop {
   }
 
   /** Where the person is: a command given since then has moved on, and the page stays with it. */
-  const place = () => `${state().step} ${model}`;
+  const place = () => `${state().step} ${moves}`;
 
   async function showRun(id: string, before: string | null = null, asked: string = place()): Promise<void> {
     if (asked !== place()) return;
@@ -645,13 +649,14 @@ export function createLoop(around: Surroundings): Loop {
     async restore(memento) {
       if (memento.model === null) return;
       prompts.restore(memento.unticked ?? null);
+      const moved = moves + 1;
       await openModel(memento.model, memento.name, memento.preset, memento.sources);
-      if (model === null) return;
+      if (model === null || moved !== moves) return;
       presetId = memento.presetId ?? ownPreset;
       if (memento.target) setTarget(memento.target);
       settings = { ...settingsOf(presetOf(preset, presetId)), ...memento.settings };
-      if (memento.run !== null) await showRun(memento.run, memento.before ?? null);
-      show(memento.step);
+      if (memento.run !== null) await comparison.show(memento.run, memento.before ?? null);
+      if (moved === moves) show(memento.step);
     },
     dispose() {
       // A run that goes on is cut off, not cancelled: the next window offers to go on with it.
