@@ -41,7 +41,8 @@ describe('the end of a run on the page', () => {
       const stop = store.subscribe(({ attribution, comparison }, before) => {
         if (command !== undefined || !(at === 'reading' ? attribution !== before.attribution : comparison)) return;
         command = Promise.resolve();
-        command = loop.openModel(path.resolve('demo/checkpoint'), 'Demo', undefined, files);
+        if (at === 'reading') command = loop.openModel(path.resolve('demo/checkpoint'), 'Demo', undefined, files);
+        else loop.show('find');
       });
       await loop.restore(memento);
       await command;
